@@ -1,7 +1,13 @@
-"""How the catalogue of a database differs from the declared one, in words."""
+"""How the catalogue of a database differs from the declared one, in words; and whether a rollout expects that."""
 
+import json
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
+from hashlib import sha256
 from typing import Final
+
+from volens.consent import UnavailableError
+from volens.store.engine import SchemaRollout
 
 _SHOWN: Final = 60
 _Entry = tuple[str, str, *tuple[str | None, ...]]
@@ -22,3 +28,33 @@ def describe_difference(found: AbstractSet[_Entry], expected: AbstractSet[_Entry
     else:
         what = f"lacks the {kind} {called!r}"
     return what + (f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else "")
+
+
+def catalogue_digest(entries: Iterable[_Entry]) -> bytes:
+    """Return the SHA-256 of a catalogue, 32 bytes; a release pins it in hexadecimal digits, or announces it."""
+    return sha256(json.dumps(sorted(entries, key=repr), ensure_ascii=True).encode("ascii")).digest()
+
+
+def is_expected(
+    found: AbstractSet[_Entry],
+    revision: str,
+    rollout: SchemaRollout,
+    extends_ours: Callable[[], bool],
+    *,
+    engine: str,
+    name: str,
+) -> bool:
+    """Return whether a rollout expects the catalogue that was found; `name` is what errors call the database.
+
+    Raises:
+        UnavailableError: a newer release has upgraded the database while this process had it open.
+    """
+    if rollout.is_newer(revision):
+        raise UnavailableError(
+            f"{name} was upgraded to the schema {revision[:40]!r} of a newer Volens while this process ran; start it "
+            "again with that one"
+        )
+    expected = rollout.expected(engine, revision)
+    if expected is None or catalogue_digest(found) not in expected.sha256s:
+        return False
+    return not expected.extends_ours or extends_ours()

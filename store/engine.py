@@ -70,11 +70,11 @@ class ExpectedCatalogue:
     """What the catalogue of a database must be during a rollout.
 
     Attributes:
-        sha256: of its entries, as the engine counts them.
+        sha256s: of its entries, as the engine counts them: one of these.
         extends_ours: it is of a later release, so every rule that this release declares must be in it.
     """
 
-    sha256: bytes
+    sha256s: frozenset[bytes]
     extends_ours: bool
 
 
@@ -98,7 +98,14 @@ class SchemaRollout(Protocol):
         ...
 
     def announce(self, revision: str, extends: str, digest: bytes) -> None:
-        """Tell the release before that a revision extends its own, before the expansion is committed."""
+        """Tell other releases the catalogue of a revision, before it is committed.
+
+        `extends` is the revision that it expands, or the same one if a release found exactly what it declares.
+        """
+        ...
+
+    def was_found(self, revision: str, digest: bytes) -> bool:
+        """Return whether a release announced that it found this catalogue, and that it is what it declares."""
         ...
 
 

@@ -41,8 +41,7 @@ def open_engine(
 ) -> StoreEngine:
     """Open a database, or make it, and migrate it; see `SqliteEngine` and `PostgresEngine`.
 
-    `path` names the file. If its folder has ``databases.json``, the database is the one that it names. `rollout` is for
-    files: a server is upgraded while no process uses it.
+    `path` names the file. If its folder has ``databases.json``, the database is the one that it names.
 
     Raises:
         UnavailableError: missing, locked, read-only, full, already there, or written by a newer version.
@@ -54,7 +53,7 @@ def open_engine(
     url = server_url(databases, migrations)
     from volens.store.postgres import PostgresEngine  # noqa: PLC0415  an optional package, which is there
 
-    return PostgresEngine(url, migrations, revisions, SqliteEngine, create=create)
+    return PostgresEngine(url, migrations, revisions, SqliteEngine, create=create, rollout=rollout)
 
 
 def parse_server_url(text: str, line: str) -> "DatabaseUrl":

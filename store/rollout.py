@@ -3,6 +3,8 @@
 1. *Expand.* The new release adds tables, nullable columns, indexes and triggers, and removes or changes no rule. Its
    code pins the catalogue that this leaves (`EXPANSIONS`). Before it commits, it announces the revision in the keyring:
    which revision it extends, and the SHA-256 of the catalogue, under a MAC.
+   A server writes a catalogue in words of its version, so none is pinned for it. Instead each release announces the
+   catalogue of its own revision when it opens it, and the next one expands no other.
 2. *Migrate.* Both releases serve. The old one accepts the schema if the announcement is authentic, the catalogue has
    its SHA-256, and every rule that the old release declares is in it.
 3. *Contract.* When no process of the old release serves any more, the rest of the revision is carried out.
@@ -49,7 +51,8 @@ class Revisions:
     """The revisions of the data that a release knows: all of them, oldest first, and the pinned expansions.
 
     Attributes:
-        expansions: for each revision that only adds, the SHA-256 of its catalogue by engine, in hexadecimal digits.
+        expansions: for each revision that only adds, the SHA-256 of its catalogue by engine, in hexadecimal digits; no
+            engine of a server is among them.
     """
 
     known: tuple[str, ...]
@@ -101,7 +104,7 @@ class Rollout:
         """
         revisions = self._revisions
         if current not in revisions.known:
-            return current if self._announced(current) is not None else None
+            return current if self._announced(current, revisions.newest) else None
         if current == revisions.newest:
             return current
         if self._step is Step.EXPAND:
@@ -117,18 +120,21 @@ class Rollout:
 
     def expected(self, engine: str, revision: str) -> ExpectedCatalogue | None:
         """Return what the catalogue of an expanded database must be; None: exactly what this release declares."""
-        pinned = self._revisions.expansions.get(revision)
-        if pinned is not None:
-            return ExpectedCatalogue(bytes.fromhex(pinned.get(engine, "")), extends_ours=False)
-        digest = None if revision in self._revisions.known else self._announced(revision)
-        return None if digest is None else ExpectedCatalogue(digest, extends_ours=True)
+        known, pinned = self._revisions.known, self._revisions.expansions.get(revision)
+        if pinned is None:
+            announced = frozenset() if revision in known else self._announced(revision, self._revisions.newest)
+            return ExpectedCatalogue(announced, extends_ours=True) if announced else None
+        if engine in pinned:
+            return ExpectedCatalogue(frozenset([bytes.fromhex(pinned[engine])]), extends_ours=False)
+        before = known[known.index(revision) - 1]
+        return ExpectedCatalogue(self._announced(revision, before), extends_ours=False)
 
     def is_newer(self, revision: str) -> bool:
         """Return whether a revision is of a newer release, which has not announced that it extends ours."""
-        return revision not in self._revisions.known and self._announced(revision) is None
+        return revision not in self._revisions.known and not self._announced(revision, self._revisions.newest)
 
     def announce(self, revision: str, extends: str, digest: bytes) -> None:
-        """Write into the keyring that a revision extends another one, and what its catalogue is.
+        """Write into the keyring that a revision extends another one, or itself, and what its catalogue is.
 
         Raises:
             UnavailableError: the keyring cannot be written now.
@@ -140,15 +146,23 @@ class Rollout:
             if known is None:
                 kept.execute(insert(table).values(values))
 
-    def _announced(self, revision: str) -> bytes | None:
-        """Return the announced SHA-256 of a revision that extends our newest; None if none is authentic."""
-        query = select(table).where(table.c.revision == revision, table.c.extends == self._revisions.newest)
+    def was_found(self, revision: str, digest: bytes) -> bool:
+        """Return whether a release announced this catalogue as exactly what it declares for a revision."""
+        return digest in self._announced(revision, revision)
+
+    def _announced(self, revision: str, extends: str) -> frozenset[bytes]:
+        """Return the authentic announcements of a revision that extends another one: the SHA-256 of its catalogue.
+
+        There may be several: an expansion that was not committed was announced as well.
+        """
+        query = select(table).where(table.c.revision == revision, table.c.extends == extends)
         with self._keyring.engine.read() as kept:
             rows = kept.execute(query).all()
-        for row in rows:
-            if hmac.compare_digest(row.mac, self._mac(row.revision, row.extends, row.catalogue_sha256)):
-                return bytes(row.catalogue_sha256)
-        return None
+        return frozenset(
+            bytes(row.catalogue_sha256)
+            for row in rows
+            if hmac.compare_digest(row.mac, self._mac(row.revision, row.extends, row.catalogue_sha256))
+        )
 
     def _check_idle(self, connection: Connection) -> None:
         """Check that no process of an older release has reported lately.

@@ -67,6 +67,7 @@ BOTH_ENGINES = {
     "unit/rights/test_breach_facts.py",
     "unit/rights/test_refusal_explanation.py",
     "unit/rights/test_sketches_in_answers.py",
+    "workers/test_two_releases.py",
 }
 """Modules whose tests of a site run with SQLite and with PostgreSQL; a server costs each test half a second."""
 LONGEST = {"test_no_tell_tale.py", "test_service_memory.py", "test_large_frames.py"}

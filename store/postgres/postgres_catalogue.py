@@ -1,4 +1,4 @@
-"""The catalogue of a PostgreSQL schema, compared with the schema that this version declares.
+"""The catalogue of a PostgreSQL schema, compared with the schema that this version declares, or with that of a rollout.
 
 A role that owns the tables can drop or rewrite triggers and constraints without changing a row. What is expected is not
 listed here: the declared tables are made as temporary ones, in a transaction that is rolled back, and described by the
@@ -6,6 +6,7 @@ same queries. So what a version of PostgreSQL makes of a CHECK need not be known
 """
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -14,8 +15,10 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from volens.consent import TamperError
-from volens.store.catalogue_difference import describe_difference
+from volens.store.catalogue_difference import catalogue_digest, describe_difference, is_expected
+from volens.store.engine import SchemaRollout
 from volens.store.postgres.change_listener import announcements
+from volens.store.postgres.expanded_schema import Entry, extends
 from volens.store.postgres.postgres_policies import check_policies
 from volens.store.postgres.postgres_triggers import Function, Trigger, triggers_of
 from volens.store.schema.schema_lines import METADATA, laws_of
@@ -24,11 +27,11 @@ from volens.store.signpost import NAME, SiteMovedError, read_signpost
 REVISION_TABLE: Final = "CREATE TABLE alembic_version (version_num TEXT NOT NULL PRIMARY KEY)"
 _ADVICE: Final = "another program changed it; restore it from a backup"
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-_Entry = tuple[str, str, str]
 
 _TABLES: Final = """
 SELECT 'relation', c.relname::text,
-    concat_ws(' ', c.relkind::text, c.relispartition, c.relhasrules, c.relpersistence = 'u', c.reloptions::text)
+    concat_ws(' ', c.relkind::text, c.relispartition, c.relhassubclass, c.relhasrules, c.relpersistence = 'u',
+        c.reloptions::text)
 FROM pg_class c WHERE c.relnamespace = CAST(:space AS oid) AND c.relkind NOT IN ('t', 'I')
 UNION ALL
 SELECT 'column', c.relname || '.' || a.attname,
@@ -118,17 +121,27 @@ def fingerprint_of(schema: str) -> str:
     return _FINGERPRINT.replace(":space AS oid", f"'{schema}' AS regnamespace")
 
 
-def check_schema(connection: Connection, name: str, line: str, schema: str) -> None:
+def entries_of(connection: Connection, schema: str) -> frozenset[Entry]:
+    """Return every definition in a schema."""
+    space = _space(connection, schema)
+    return frozenset([*_described(connection, _TABLES, space, schema), *_described(connection, _RULES, space, schema)])
+
+
+def check_schema(
+    connection: Connection, name: str, line: str, schema: str, rollout: SchemaRollout | None = None
+) -> bytes:
     """Compare a schema with what this version declares, inside a transaction that the caller rolls back.
+
+    Returns the SHA-256 of what was found, as a rollout announces it.
 
     Raises:
         SiteMovedError: there is a signpost.
+        UnavailableError: a newer release has upgraded the schema while this process had it open.
         TamperError: something is missing, additional or different. The message names the first, in alphabetical order.
     """
     space = _space(connection, schema)
     check_policies(connection, name, space)
-    expected = declared(line)
-    found = {*_described(connection, _TABLES, space, schema), *_described(connection, _RULES, space, schema)}
+    expected, found = declared(line), entries_of(connection, schema)
     connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
     for statement in expected.table_statements():
         connection.exec_driver_sql(statement.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
@@ -139,10 +152,27 @@ def check_schema(connection: Connection, name: str, line: str, schema: str) -> N
     if found != wanted:
         if ("relation", NAME) in {one[:2] for one in found}:
             raise SiteMovedError(read_signpost(connection))
-        raise TamperError(f"integrity: {name} {describe_difference(found, wanted)}; {_ADVICE}")
+        if rollout is None or not _is_expanded(connection, found, wanted, rollout, schema, name):
+            raise TamperError(f"integrity: {name} {describe_difference(found, wanted)}; {_ADVICE}")
+    return catalogue_digest(found)
 
 
-def _rules_of(expected: DeclaredSchema, schema: str) -> Iterable[_Entry]:
+def _is_expanded(
+    connection: Connection,
+    found: AbstractSet[Entry],
+    ours: AbstractSet[Entry],
+    rollout: SchemaRollout,
+    schema: str,
+    name: str,
+) -> bool:
+    """Return whether a rollout expects what was found; raises as `check_schema` if a newer release is here."""
+    if not {one for one in ours if one[1].startswith("alembic_version")} <= found:
+        return False
+    revision = connection.scalar(text(f"SELECT version_num FROM {schema}.alembic_version"))  # noqa: S608  not a temporary table
+    return is_expected(found, str(revision), rollout, lambda: extends(found, ours), engine="postgresql", name=name)
+
+
+def _rules_of(expected: DeclaredSchema, schema: str) -> Iterable[Entry]:
     for one in expected.functions:
         settings = f'{{"search_path={schema}, pg_temp"}}'
         yield "function", one.name, f"plpgsql\nv\nf\n{settings}\n{one.body}"
@@ -157,6 +187,6 @@ def _space(connection: Connection, schema: str) -> int:
     return int(found)
 
 
-def _described(connection: Connection, query: str, space: int, schema: str) -> Iterable[_Entry]:
+def _described(connection: Connection, query: str, space: int, schema: str) -> Iterable[Entry]:
     for kind, name, what in connection.execute(text(query), {"space": space}):
         yield kind, name, what.replace(f"{schema}.", "").replace("pg_temp.", "")

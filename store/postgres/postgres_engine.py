@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from volens.consent import UnavailableError
-from volens.store.engine import Place, Scrubbed, StoreEngine
+from volens.store.engine import Place, SchemaRollout, Scrubbed, StoreEngine
 from volens.store.files.freed_memory import overwritten
 from volens.store.postgres.database_url import DatabaseUrl
 from volens.store.postgres.left_schema import remove_schema
-from volens.store.postgres.postgres_catalogue import check_schema, declared, fingerprint
+from volens.store.postgres.postgres_catalogue import fingerprint
 from volens.store.postgres.postgres_connections import (
     BEGIN,
     LOCK_TIMEOUT_S,
@@ -27,14 +27,13 @@ from volens.store.postgres.postgres_connections import (
 )
 from volens.store.postgres.postgres_errors import is_lost, meant, translated
 from volens.store.postgres.postgres_remote import PostgresRemote
+from volens.store.postgres.postgres_schema import PostgresSchema, check_server
 from volens.store.postgres.postgres_self_check import check_refusals
 from volens.store.postgres.postgres_snapshot import PostgresSnapshot, driver_of
 from volens.store.prepared_query import PreparedQuery
 from volens.store.recovery_advice import ON_SERVER
 from volens.store.row_copy import copy_ids, copy_rows
-from volens.store.schema.keyring_tables import first_schedule
 from volens.store.schema.schema_lines import METADATA
-from volens.store.signpost import MOVED, unknown_revision
 
 CHECK_EVERY_S: Final = 1.0
 """How old the last comparison of the schema may be when a transaction begins."""
@@ -42,7 +41,6 @@ SETTLE_S: Final = 5.0
 """For how long the server is asked whether a transaction was committed."""
 _ASK_EVERY_S: Final = 0.1
 _LOCKS: Final = {"data": 0x766F6C01, "keyring": 0x766F6C02}
-_OLDEST_SERVER: Final = 150000
 _IN_DOUBT: Final = (
     "the connection to {name} was lost while a change was being confirmed, and its server does not answer yet; "
     "look whether the change was made before you do it again"
@@ -58,15 +56,17 @@ class PostgresEngine:
 
     One writer at a time: `write` takes an advisory lock of the schema in its first round trip. `revisions` are listed
     oldest first, and this version writes the last. With `create`, the schema is made, and `fill` inserts rows before
-    there are rules. The schema is compared with the declared one at the opening, and whenever its definitions changed,
-    which is looked at once in `CHECK_EVERY_S`.
+    there are rules. An older schema is upgraded under the lock. It is compared with the declared one, or one that
+    `rollout` expects, at the opening, and whenever its definitions changed, which is looked at once in `CHECK_EVERY_S`.
 
     A connection that was lost is replaced once, before a transaction has done anything. If it is lost while a
     transaction is committed, the server is asked whether it was.
 
     Raises:
-        UnavailableError: no answer, locked, read-only, full, no rights, or written by a newer version.
+        UnavailableError: no answer, locked, read-only, full, no rights, or written by a newer version; or an older one
+            serves.
         TamperError: the schema is not the one of this version, or is damaged.
+        RefusedError: see `SchemaRollout.target`.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class PostgresEngine:
         *,
         create: bool = False,
         fill: Callable[[Connection], None] | None = None,
+        rollout: SchemaRollout | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -86,7 +87,7 @@ class PostgresEngine:
         self._files = files
         self._line = line
         self._revisions = revisions
-        self.revision = revisions[-1]
+        self._schema = PostgresSchema(self.name, line, url.schema, revisions, rollout)
         self.attached: dict[str, Any] = {}
         self._engine = pooled_engine(url, self.attached)
         self.remote = PostgresRemote(self.name, url.schema, self._new_reader, self._is_due, self._check_against)
@@ -95,11 +96,13 @@ class PostgresEngine:
         try:
             with translated(self.name):
                 if create:
-                    self._create(fill)
-                self._check_revision()
+                    options = {BEGIN: "BEGIN"}
+                    with self._engine.connect().execution_options(**options) as connection, connection.begin():
+                        self._schema.make(connection, fill)
+                self.revision = self._upgrade()
                 with self._engine.connect() as connection:
-                    self._check_server(connection)
-                self._compare()
+                    check_server(connection, self.name)
+                self._schema.remember(self.revision, self._compare())
         except BaseException:
             self.close()
             raise
@@ -137,15 +140,7 @@ class PostgresEngine:
     @contextmanager
     def write(self, *, wait: bool = True) -> Generator[Connection]:
         """Write in one transaction that takes the write lock at once: committed whole, or not at all."""
-        lock = _LOCKS[self._line]
-        space = f"hashtext('{self.url.schema}')"
-        if wait:
-            patience = f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT_S * 1000)}"
-            taken = f"{patience}; SELECT pg_advisory_xact_lock({lock}, {space})"
-        else:
-            taken = f"SELECT pg_try_advisory_xact_lock({lock}, {space})"
-        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}; SELECT pg_current_xact_id()::text"
-        with translated(self.name), self._begun(begin) as connection:
+        with translated(self.name), self._begun(self._begin_to_write(wait=wait)) as connection:
             self._check(connection)
             yield connection
 
@@ -313,55 +308,34 @@ class PostgresEngine:
             self._compare()
         self._compared_at = self._monotonic()
 
-    def _compare(self) -> None:
+    def _compare(self) -> bytes:
         with self._engine.connect().execution_options(**{BEGIN: "BEGIN"}) as connection, connection.begin() as whole:
             before = fingerprint(connection, self.url.schema)
-            check_schema(connection, self.name, self._line, self.url.schema)
+            digest = self._schema.check(connection)
             whole.rollback()
         self._compared, self._compared_at = before, self._monotonic()
+        return digest
 
-    def _check_revision(self) -> None:
-        with self._engine.connect().execution_options(**{BEGIN: READ}) as connection, connection.begin():
-            there = connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"{self.url.schema}.alembic_version"})
-            if there is None:
-                raise UnavailableError(
-                    f"there is no site in {self.name}; run 'volens init', or check the database and the schema"
-                )
-            current = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        if current not in {*self._revisions, MOVED}:
-            raise unknown_revision(self.name, str(current), self._revisions[-1])
+    def _upgrade(self) -> str:
+        """Bring the schema to the revision on which this release works, and return that."""
+        with self._begun(READ) as connection:
+            current, wanted = self._schema.settle(connection)
+        if wanted == current:
+            return current
+        with self._begun(self._begin_to_write()) as connection:
+            current, wanted = self._schema.settle(connection)  # another node may have upgraded it meanwhile
+            if wanted != current:
+                self._schema.upgrade(connection, current, wanted)
+        return wanted
 
-    def _check_server(self, connection: Connection) -> None:
-        if int(connection.exec_driver_sql("SHOW server_version_num").scalar() or 0) < _OLDEST_SERVER:
-            raise UnavailableError("the PostgreSQL server is older than version 15; upgrade it")
-        if connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
-            raise UnavailableError(f"{self.name} is not encoded as UTF8; make it with 'createdb --encoding=UTF8'")
-
-    def _create(self, fill: Callable[[Connection], None] | None) -> None:
-        expected = declared(self._line)
-        with self._engine.connect().execution_options(**{BEGIN: "BEGIN"}) as connection, connection.begin():
-            schema = self.url.schema
-            is_there = connection.scalar(text("SELECT to_regnamespace(:schema) IS NOT NULL"), {"schema": schema})
-            if is_there and connection.scalar(
-                text("SELECT count(*) FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace)"),
-                {"schema": schema},
-            ):
-                raise UnavailableError(
-                    f"{self.name} already has tables; nothing was changed. Choose another database or schema, or "
-                    "join the site that is there with 'volens store join'"
-                )
-            if not is_there:
-                connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-            for statement in expected.table_statements():
-                connection.exec_driver_sql(statement)
-            if fill is not None:
-                fill(connection)
-            for statement in expected.rule_statements(schema):
-                connection.exec_driver_sql(statement)
-            mark = text("INSERT INTO alembic_version (version_num) VALUES (:revision)")
-            connection.execute(mark, {"revision": self._revisions[-1]})
-            if self._line == "keyring" and fill is None:
-                connection.execute(first_schedule())
+    def _begin_to_write(self, *, wait: bool = True) -> str:
+        lock, space = _LOCKS[self._line], f"hashtext('{self.url.schema}')"
+        if wait:
+            patience = f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT_S * 1000)}"
+            taken = f"{patience}; SELECT pg_advisory_xact_lock({lock}, {space})"
+        else:
+            taken = f"SELECT pg_try_advisory_xact_lock({lock}, {space})"
+        return f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}; SELECT pg_current_xact_id()::text"
 
     @contextmanager
     def _alone(self) -> Generator[psycopg.Connection[Any]]:

@@ -68,8 +68,8 @@ from volens.store.schema.shard_tables import shard_opening as shard_opening
 from volens.store.schema.table_builder import metadata as metadata
 
 REVISIONS: Final = ("baseline",)
-"""Schema revisions, oldest first; see `volens.store.sqlite.migrator`."""
+"""Schema revisions, oldest first; see `volens.store.sqlite.migrator` and `volens.store.postgres.schema_steps`."""
 
 EXPANSIONS: Final[Mapping[str, dict[str, str]]] = {}
 """The revisions that only add, so that the release before can serve beside this one: for each the SHA-256 of the
-catalogue that it leaves, by engine (`volens.store.rollout`). Each follows the revision that it expands."""
+catalogue that it leaves in a file, under ``sqlite`` (`volens.store.rollout`). Each follows the one that it expands."""

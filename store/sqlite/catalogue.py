@@ -15,12 +15,12 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from volens.consent import TamperError, UnavailableError
-from volens.store.catalogue_difference import describe_difference
+from volens.consent import TamperError
+from volens.store.catalogue_difference import catalogue_digest, describe_difference, is_expected
 from volens.store.engine import SchemaRollout
 from volens.store.schema.schema_lines import METADATA
 from volens.store.signpost import NAME, QUERY, Signpost, SiteMovedError
-from volens.store.sqlite.expanded_catalogue import Entry, catalogue_digest, extends, plain_entry
+from volens.store.sqlite.expanded_catalogue import Entry, extends, plain_entry
 from volens.store.sqlite.triggers import triggers_of
 
 _REVISION_TABLE: Final = "CREATE TABLE alembic_version (\n\tversion_num TEXT NOT NULL PRIMARY KEY\n) STRICT"
@@ -143,15 +143,7 @@ def _is_expanded(
         return False
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     revision = "" if row is None else str(row[0])
-    if rollout.is_newer(revision):
-        raise UnavailableError(
-            f"{name} was upgraded to the schema {revision[:40]!r} of a newer Volens while this process ran; start it "
-            "again with that one"
-        )
-    expected = rollout.expected("sqlite", revision)
-    if expected is None or expected.sha256 != catalogue_digest(found):
-        return False
-    return not expected.extends_ours or extends(found, ours)
+    return is_expected(found, revision, rollout, lambda: extends(found, ours), engine="sqlite", name=name)
 
 
 def _entries(connection: sqlite3.Connection) -> Iterable[Entry]:

@@ -4,10 +4,8 @@ An entry is a row of `sqlite_master`: type, name, table and SQL. SQLite writes a
 last column, so the SQL of such a table is ours with text inserted at one place.
 """
 
-import json
 import re
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Final, TypeAlias
 
 Entry: TypeAlias = tuple[str, str, str, str | None]
@@ -23,11 +21,6 @@ _FORBIDDEN: Final = re.compile(r"\b(NOT NULL|DEFAULT|GENERATED|REFERENCES|UNIQUE
 def plain_entry(kind: str, name: str, table: str, sql: str | None) -> Entry:
     """Return an entry; the SQL of a table without the line breaks that SQLite does not write when it adds a column."""
     return kind, name, table, sql.replace(", \n\t", ", ") if kind == "table" and sql is not None else sql
-
-
-def catalogue_digest(entries: Iterable[Entry]) -> bytes:
-    """Return the SHA-256 of a catalogue, 32 bytes; a release pins it in hexadecimal digits."""
-    return sha256(json.dumps(sorted(entries, key=repr), ensure_ascii=True).encode("ascii")).digest()
 
 
 def extends(found: Iterable[Entry], ours: Iterable[Entry]) -> bool:

@@ -1,6 +1,8 @@
 """A next release of the program: a copy of this tree whose store adds a column and a table, run in another process.
 
-It has an expansion of the schema, pinned, and a contraction. `NextRelease` drives it by lines of JSON.
+It works on both engines.
+
+It has an expansion of the schema, pinned for files, and a contraction. `NextRelease` drives it by lines of JSON.
 """
 
 import json
@@ -9,11 +11,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from house import House, Person
+from house import Clock, House, Person, no_models
 from numpy import array, float32
 
 from volens.consent import TakeHome
@@ -68,6 +70,23 @@ def upgrade() -> None:
         if statement.startswith("CREATE TRIGGER process_is_not_changed "):
             op.get_bind().exec_driver_sql(statement)
 '''
+_STEPS: Final = """
+def _expand(connection: Connection, schema: str) -> None:
+    connection.exec_driver_sql('ALTER TABLE process ADD COLUMN host TEXT COLLATE "C"')
+    expected = declared("data")
+    for statement in [*expected.table_statements(), *expected.rule_statements(schema)]:
+        if " node_note" in statement:
+            connection.exec_driver_sql(statement)
+
+
+def _contract(connection: Connection, schema: str) -> None:
+    for one in declared("data").functions:
+        if one.name == "process_before_update":
+            connection.exec_driver_sql(one.statement(schema).replace("CREATE", "CREATE OR REPLACE", 1))
+
+
+STEPS["data"].update(next_expand=_expand, next=_contract)
+"""
 _DIGEST: Final = """
 import sys
 from sqlalchemy import create_engine
@@ -101,6 +120,10 @@ def make_next_release(folder: Path) -> Path:
     )
     tables = store / "schema/data_tables.py"
     _edit(tables, {'REVISIONS: Final = ("baseline",)': 'REVISIONS: Final = ("baseline", "next_expand", "next")'})
+    imported = "from volens.store.postgres.postgres_catalogue import declared\n"
+    steps = {"from sqlalchemy import Connection\n": f"from sqlalchemy import Connection\n\n{imported}"}
+    steps["Final[Mapping[str, Mapping[str, SchemaStep]]]"] = "Final[dict[str, dict[str, SchemaStep]]]"
+    _edit(store / "postgres/schema_steps.py", steps, more=_STEPS)
     for name, text in (("next_expand", _EXPAND), ("next_contract", _CONTRACT)):
         (store / "sqlite/migrations/data" / f"{name}.py").write_text(text)
     trial = folder / "trial.db"
@@ -137,7 +160,10 @@ class NextRelease:
         self._home = home
 
     def ask(self, what: str, **given: object) -> Any:  # noqa: ANN401  JSON
-        """Do one thing there; an error of the site is returned as ``{"error": kind, "text": sentence}``."""
+        """Do one thing there; an error of the site is returned as ``{"error": kind, "text": sentence}``.
+
+        `home` is another home than that of the process.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"do": what, "home": str(self._home), **given}) + "\n")
@@ -184,15 +210,29 @@ def person_of(document: Mapping[str, Any]) -> Person:
     return Person(TakeHome.parse(document["take_home"].encode("utf-8")), array(document["face"], dtype=float32))
 
 
-def _drive() -> None:
-    import random  # noqa: PLC0415  as below
+def _of_operator(asked: Mapping[str, Any], clock: Clock) -> object:
+    from volens import Site  # noqa: PLC0415  of the next release
+    from volens.store import open_home, role_sql  # noqa: PLC0415  of the next release
+    from volens.store.rollout import Step, is_expanded  # noqa: PLC0415  of the next release
+    from volens.store.site_databases import read_databases  # noqa: PLC0415  of the next release
 
-    from house import Clock, no_models  # noqa: PLC0415  only in the driver
+    home = Path(asked["home"])
+    if asked["do"] == "check":
+        with Site.open(home, load_extractor=no_models, clock=clock, random=os.urandom) as site:
+            return site.check_rules()
+    if asked["do"] == "roles":
+        databases = read_databases(home)
+        assert databases is not None
+        return "\n".join(role_sql(databases, *asked["of"]))
+    with closing(open_home(home, clock=clock, random=os.urandom, step=Step(asked["step"]))) as store:
+        return [store.data.revision, is_expanded(store.data)]
+
+
+def _drive() -> None:
+    import random  # noqa: PLC0415  only in the driver
 
     from volens import Site  # noqa: PLC0415  of the next release
     from volens.consent import VolensError  # noqa: PLC0415  of the next release
-    from volens.store import open_home  # noqa: PLC0415  of the next release
-    from volens.store.rollout import Step, is_expanded  # noqa: PLC0415  of the next release
 
     clock, house = Clock(), None
     for line in sys.stdin:
@@ -200,19 +240,14 @@ def _drive() -> None:
         answer: object = None
         try:
             match asked["do"], house:
-                case "step", _:
-                    with_step = {"clock": clock, "random": os.urandom, "step": Step(asked["step"])}
-                    store = open_home(Path(asked["home"]), **with_step)
-                    answer = [store.data.revision, is_expanded(store.data)]
-                    store.close()
+                case (("step" | "roles" | "check"), _):
+                    answer = _of_operator(asked, clock)
                 case "open", None:
                     site = Site.open(asked["home"], load_extractor=no_models, clock=clock, random=os.urandom)
                     house = House.of(site, seed=random.SystemRandom().getrandbits(32))
                     answer = house.store.data.revision
                 case "follow", House():
                     house.site.feed.follow()
-                case "check", House():
-                    house.site.check_rules()
                 case "admit", House():
                     answer = document_of(house.admit())
                 case "sees", House():

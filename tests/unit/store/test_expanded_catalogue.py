@@ -6,7 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from volens.store.sqlite.expanded_catalogue import Entry, catalogue_digest, extends, plain_entry
+from volens.store.catalogue_difference import catalogue_digest
+from volens.store.sqlite.expanded_catalogue import Entry, extends, plain_entry
 
 OURS = (
     "CREATE TABLE a (\n\tname TEXT NOT NULL, \n\tseen TEXT CHECK (length(seen) = 3), \n\tPRIMARY KEY (name)\n) STRICT",

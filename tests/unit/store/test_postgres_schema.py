@@ -13,6 +13,7 @@ from volens.consent import TamperError, UnavailableError
 from volens.store.postgres import DatabaseUrl, PostgresEngine, check_refusals
 from volens.store.postgres.postgres_catalogue import check_schema
 from volens.store.postgres.postgres_engine import CHECK_EVERY_S
+from volens.store.postgres.schema_steps import STEPS
 from volens.store.prepared_query import PreparedQuery
 from volens.store.schema import data_tables, keyring_tables
 from volens.store.sqlite import SqliteEngine
@@ -194,6 +195,11 @@ def test_a_database_of_another_schema_version_is_refused(server: PostgresServer,
 
     with pytest.raises(UnavailableError, match=r"was written by a newer Volens \(schema '0000'.*upgrade Volens"):
         opened(copy)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_revision_after_the_baseline_has_its_step(line: str) -> None:
+    assert tuple(STEPS[line]) == LINES[line].REVISIONS[1:]
 
 
 def test_a_database_without_tables_has_no_site(server: PostgresServer) -> None:

@@ -14,7 +14,7 @@ from volens.store.rollout import Revisions, Rollout, Step
 from volens.store.schema.data_tables import REVISIONS
 from volens.store.sqlite.catalogue import digest_of
 
-pytestmark = pytest.mark.of_files  # rollouts on a server are not built
+pytestmark = pytest.mark.of_files  # a server has tests of its own: test_expanded_schema.py
 
 NEXT = "next_expand"
 ADDITIONS = (
@@ -141,5 +141,5 @@ def test_a_release_without_an_expansion_is_not_served_beside(house: House) -> No
         rollout.target(REVISIONS[-1], connection)
     pinned = Rollout(house.store.keyring, house.site.now, None, LATER).expected("sqlite", NEXT)
     assert pinned is not None
-    assert (pinned.sha256, pinned.extends_ours) == (bytes.fromhex("ab" * 32), False)
+    assert (pinned.sha256s, pinned.extends_ours) == ({bytes.fromhex("ab" * 32)}, False)
     assert Rollout(house.store.keyring, house.site.now, None, LATER).expected("sqlite", "next") is None
