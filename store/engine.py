@@ -136,6 +136,14 @@ class RemoteDatabase(Protocol):
         """
         ...
 
+    def clock_ms(self) -> int:
+        """Return the time by the clock of the server, in milliseconds since 1970: one round trip.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        ...
+
     def signal(self) -> ChangeSignal:
         """Return a signal of what is committed from now on: entries of the log, new keys.
 

@@ -26,7 +26,8 @@ SILENT_DOOR: Final = timedelta(minutes=5)
 """A door that sends heartbeats and has sent none for so long is silent: ten of them are missing."""
 
 CLOCK_BOUND: Final = timedelta(seconds=5)
-"""By how much a door's clock may differ from that of the service, beyond the uncertainty of the measurement."""
+"""By how much a door's clock may differ from that of the service, and a node's from that of the database server, beyond
+the uncertainty of the measurement."""
 
 CERTIFICATE_SOON: Final = timedelta(days=14)
 
@@ -38,6 +39,7 @@ class AlarmKind(StrEnum):
     SILENT = "silent"
     VERSIONS = "versions"
     CLOCK = "clock"
+    NODE_CLOCK = "node_clock"
     CERTIFICATE = "certificate"
 
 
@@ -67,6 +69,8 @@ _SENTENCES: Final[Mapping[AlarmKind, str]] = {
     AlarmKind.VERSIONS: "nodes and doors run different versions ({about}); finish the rollout",
     AlarmKind.CLOCK: "the clock of door {about} differs from that of the service by more than "
     f"{round(CLOCK_BOUND.total_seconds())} s; let NTP set it",
+    AlarmKind.NODE_CLOCK: "the clock of node {about} differs from that of the database server by more than "
+    f"{round(CLOCK_BOUND.total_seconds())} s; let NTP set both",
     AlarmKind.CERTIFICATE: "the certificate that {about} uses ends at {at} UTC; renew it and restart the service",
 }
 
@@ -185,10 +189,13 @@ def _versions(fleet: Fleet) -> Iterator[FleetAlarm]:
 
 
 def _clocks(fleet: Fleet) -> Iterator[FleetAlarm]:
-    for one in fleet.doors:
-        offset: ClockOffset | None = None if one.report is None else one.report.offset
+    measured: list[tuple[AlarmKind, str, ClockOffset | None]] = [
+        *((AlarmKind.CLOCK, one.name, one.report.offset) for one in fleet.doors if one.report is not None),
+        *((AlarmKind.NODE_CLOCK, one.process_id, one.offset) for one in fleet.nodes),
+    ]
+    for kind, about, offset in measured:
         if offset is not None and timedelta(milliseconds=offset.least_ms) > CLOCK_BOUND:
-            yield FleetAlarm(AlarmKind.CLOCK, one.name)
+            yield FleetAlarm(kind, about)
 
 
 def _certificates(fleet: Fleet) -> Iterator[FleetAlarm]:

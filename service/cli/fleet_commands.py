@@ -7,6 +7,7 @@ from volens.consent import format_time
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.output import members, table
 from volens.site_fleet import Fleet, FleetDoor
+from volens.store.programs.clock_exchange import ClockOffset
 from volens.store.programs.processes import RunningProcess
 
 app = Commands()
@@ -18,7 +19,8 @@ _NONE = "-"
 def show(site: Site) -> Output:
     """List the nodes (processes that serve) and the doors: version, generation, clock, certificate, last decision.
 
-    Both say this of themselves. Doors that only send frames, and no heartbeats, have no version and no clock.
+    Both say this of themselves. Doors that only send frames, and no heartbeats, have no version and no clock. The clock
+    of a node is compared with that of its database server, if there is one.
     """
     fleet = site.fleet()
     alarms = fleet.alarms()
@@ -47,7 +49,7 @@ def show(site: Site) -> Output:
 
 def _node_row(one: RunningProcess, is_wrong: bool) -> list[str]:
     generation = f"{one.generation}{', behind' if one.lag else ''}"
-    clock, until = "the site's", _time(one.certificate_until)
+    clock, until = _clock(one.offset, "the site's"), _time(one.certificate_until)
     said = [one.version, format_time(one.seen_at), generation, clock, until, _time(one.decided_at)]
     return ["problem" if is_wrong else "ok", "node", one.process_id, _NONE, *said]
 
@@ -56,12 +58,15 @@ def _door_row(one: FleetDoor, is_wrong: bool) -> list[str]:
     state = "problem" if is_wrong else "ok"
     if one.report is None:
         return [state, "door", one.name, one.purpose or _NONE, _NONE, "never", *([_NONE] * 4)]
-    said, offset = one.report, one.report.offset
-    clock = _NONE if offset is None else f"{offset.offset_ms:+d} ms ±{offset.uncertainty_ms}"
+    said, clock = one.report, _clock(one.report.offset, _NONE)
     version, until = said.version or _NONE, _time(said.certificate_until)
     # A door holds no gallery: its node decides, at the node's generation.
     cells = [version, format_time(said.seen_at), _NONE, clock, until, _time(said.decided_at)]
     return [state, "door", one.name, one.purpose or _NONE, *cells]
+
+
+def _clock(offset: ClockOffset | None, none: str) -> str:
+    return none if offset is None else f"{offset.offset_ms:+d} ms ±{offset.uncertainty_ms}"
 
 
 def _time(at: datetime | None, none: str = _NONE) -> str:
@@ -77,15 +82,22 @@ def _node(one: RunningProcess, fleet: Fleet) -> dict[str, object]:
         **members(one, names),
         "behind_s": one.lag.total_seconds(),
         "lease_until": None if until is None else format_time(until),
+        **_offset(one.offset),
     }
 
 
 def _door(one: FleetDoor) -> dict[str, object]:
-    said, offset = one.report, None if one.report is None else one.report.offset
+    said = one.report
     names = "version seen_at certificate_until decided_at"
     return {
         **members(one, "door=door_id label=name zone=purpose lease_until"),
         **(dict.fromkeys(names.split()) if said is None else members(said, names)),
+        **_offset(None if said is None else said.offset),
+    }
+
+
+def _offset(offset: ClockOffset | None) -> dict[str, object]:
+    return {
         "clock_offset_ms": None if offset is None else offset.offset_ms,
         "clock_uncertainty_ms": None if offset is None else offset.uncertainty_ms,
     }

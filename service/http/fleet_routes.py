@@ -75,6 +75,13 @@ class NodeAnswer(BaseModel):
     generation: int = Field(description="of the store, as it has applied it", examples=[1205])
     behind_s: float = Field(description="0 if it is up to date", examples=[0.0])
     lease_until: datetime | None = Field(description="null: it holds no lease", examples=[None])
+    clock_offset_ms: int | None = Field(
+        description="how far its clock is ahead of the database server's; null: the database is a file of its machine",
+        examples=[3],
+    )
+    clock_uncertainty_ms: int | None = Field(
+        description="half the round trip: the true offset differs by no more than this", examples=[2]
+    )
     certificate_until: datetime | None = Field(description="null: it does no TLS", examples=["2027-02-01T00:00:00Z"])
     decided_at: datetime | None = Field(
         description="its last decision about a face, rounded down to a quarter of an hour",
@@ -94,6 +101,8 @@ class NodeAnswer(BaseModel):
             generation=node.generation,
             behind_s=node.lag.total_seconds(),
             lease_until=fleet.leases.get(node.process_id),
+            clock_offset_ms=None if node.offset is None else node.offset.offset_ms,
+            clock_uncertainty_ms=None if node.offset is None else node.offset.uncertainty_ms,
             certificate_until=node.certificate_until,
             decided_at=node.decided_at,
             alarms=fleet.alarms_about(node.process_id),

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from volens import Site
 from volens.consent import TamperError, VolensError
 from volens.site_fleet import AlarmKind
+from volens.store.programs.clock_exchange import ClockOffset
 
 _SWITCHING_PROTOCOLS: Final = 101
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -172,6 +173,11 @@ class _SiteCollector(Collector):
             "How far the clock of each door is ahead, and by how much that may be wrong.",
             labels=("door", "bound"),
         )
+        node_offset = GaugeMetricFamily(
+            "volens_process_clock_offset_seconds",
+            "How far the clock of each process is ahead of the database server's, and by how much that may be wrong.",
+            labels=("process", "bound"),
+        )
         left = GaugeMetricFamily(
             "volens_certificate_seconds_left",
             "Seconds until the certificate of each process ends.",
@@ -183,15 +189,14 @@ class _SiteCollector(Collector):
             for kind in AlarmKind:
                 alarms.add_metric((kind.value,), found[kind])
             for node in fleet.nodes:
+                _add_offset(node_offset, node.process_id, node.offset)
                 if node.certificate_until is not None:
                     left.add_metric((node.process_id,), (node.certificate_until - fleet.now).total_seconds())
             for door in fleet.doors:
                 if door.report is not None:
                     silent.add_metric((door.door_id,), (fleet.now - door.report.seen_at).total_seconds())
-                if door.report is not None and door.report.offset is not None:
-                    offset.add_metric((door.door_id, "value"), door.report.offset.offset_ms / 1000)
-                    offset.add_metric((door.door_id, "uncertainty"), door.report.offset.uncertainty_ms / 1000)
-        return [alarms, silent, offset, left]
+                    _add_offset(offset, door.door_id, door.report.offset)
+        return [alarms, silent, offset, node_offset, left]
 
     def collect(self) -> Iterable[Metric]:
         status, outbox = self._site.status(), self._site.programs.outbox.state()
@@ -236,3 +241,9 @@ class _SiteCollector(Collector):
             ("volens_generation", "Newest log generation: the size of the log.", status.log_size),
         ):
             yield GaugeMetricFamily(name, description, value=number)
+
+
+def _add_offset(family: GaugeMetricFamily, about: str, offset: ClockOffset | None) -> None:
+    if offset is not None:
+        family.add_metric((about, "value"), offset.offset_ms / 1000)
+        family.add_metric((about, "uncertainty"), offset.uncertainty_ms / 1000)

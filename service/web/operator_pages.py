@@ -184,7 +184,7 @@ class FleetRow:
     @classmethod
     def of_node(cls, one: RunningProcess, fleet: Fleet) -> Self:
         """Return the row of a process that serves."""
-        said = (one.version, one.seen_at, None, one.certificate_until, one.decided_at)
+        said = (one.version, one.seen_at, one.offset, one.certificate_until, one.decided_at)
         return cls(
             one.process_id, True, None, *said, fleet.leases.get(one.process_id), fleet.alarms_about(one.process_id)
         )

@@ -136,6 +136,7 @@ def _zones(facts: SiteFacts) -> Iterator[Problem]:
 _FLEET: Final[Mapping[AlarmKind, str]] = {
     AlarmKind.SILENT: "door_silent",
     AlarmKind.CLOCK: "door_clock",
+    AlarmKind.NODE_CLOCK: "node_clock",
     AlarmKind.VERSIONS: "versions",
     AlarmKind.CERTIFICATE: "certificate",
 }

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any, Final, final
 
 import psycopg
+from sqlalchemy import literal_column, select
 
 from volens.store.engine import Rows
 from volens.store.postgres.change_listener import PostgresSignal
 from volens.store.postgres.pipelined_reads import PipelinedReads
 from volens.store.postgres.postgres_errors import translated
 from volens.store.prepared_query import PreparedQuery
+
+_CLOCK: Final = PreparedQuery(select(literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")))
 
 
 @final
@@ -52,6 +55,12 @@ class PostgresRemote:
                 return answer.rows
 
             yield rows
+
+    def clock_ms(self) -> int:
+        """Return the time of the server, which is not that of a transaction."""
+        with self.begin_read(_CLOCK, {}) as rows:
+            ((at_ms,),) = rows()
+        return int(at_ms)
 
     def signal(self) -> PostgresSignal:
         """Return a connection that listens."""

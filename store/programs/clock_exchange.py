@@ -1,4 +1,4 @@
-"""Clock offset of a door, from the four times of one heartbeat and its answer, as NTP computes it (RFC 5905, 8).
+"""Clock offset of a door or node, from the four times of one question and its answer, as NTP does it (RFC 5905, 8).
 
 The door takes the first and the last time from its own clock, the service the two in between::
 
@@ -7,9 +7,12 @@ The door takes the first and the last time from its own clock, the service the t
 
 Nothing is known about how the delay of the network is divided between the two ways, so half the round trip is the
 uncertainty. All times come from the door, also those that the service told it before: this is a report, not a proof.
+A node on another machine than its database asks the server for the time, which is both times in between.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, final
 
 from volens.consent import InputError
@@ -22,7 +25,7 @@ LONGEST_MS: Final = 60_000
 @final
 @dataclass(frozen=True, slots=True)
 class ClockOffset:
-    """How far a door's clock is ahead of the service's, in milliseconds; it is behind if this is negative.
+    """How far a clock is ahead of the other one, in milliseconds; it is behind if this is negative.
 
     Attributes:
         uncertainty_ms: the true offset differs from `offset_ms` by no more than this.
@@ -71,3 +74,19 @@ class ClockExchange:
     @property
     def _travelled_ms(self) -> int:
         return (self.received_ms - self.sent_ms) - (self.answered_ms - self.arrived_ms)
+
+
+def measure_offset(
+    clock: Callable[[], datetime], monotonic: Callable[[], float], ask_ms: Callable[[], int]
+) -> ClockOffset | None:
+    """Return the offset of a clock from the one that `ask_ms` asks; None if the answer took too long.
+
+    The round trip is measured with a monotonic clock, because the other one may be set meanwhile.
+    """
+    sent_ms, began = round(clock().timestamp() * 1000), monotonic()
+    told_ms = ask_ms()
+    received_ms = sent_ms + round((monotonic() - began) * 1000)
+    try:
+        return ClockExchange(sent_ms, told_ms, told_ms, received_ms).offset()
+    except InputError:
+        return None

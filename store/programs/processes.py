@@ -5,6 +5,7 @@ key, which every erasure changes. Rows are about processes, never about
 people; they are added and deleted without an entry in the log. They grant nothing, so they have no seal.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from typing import Final, final
 from sqlalchemy import delete, insert, select, update
 
 from volens.store.log.audit_log import log_size
+from volens.store.programs.clock_exchange import ClockOffset, measure_offset
 from volens.store.programs.door_reports import quarter_of
 from volens.store.rollout import SILENT
 from volens.store.schema.data_tables import REVISIONS
@@ -37,6 +39,7 @@ class RunningProcess:
         certificate_until: when the TLS certificate ends that it serves with; None without one.
         decided_at: when it last decided about a face, rounded down to a quarter of an hour; None if it did not.
         lag: the age of its last report if it is behind the newest commit; zero if it is not.
+        offset_ms: of its clock from that of the database server; None: the database is a file of its machine.
     """
 
     process_id: str
@@ -50,6 +53,15 @@ class RunningProcess:
     certificate_until: datetime | None
     decided_at: datetime | None
     lag: timedelta
+    offset_ms: int | None = None
+    uncertainty_ms: int | None = None
+
+    @property
+    def offset(self) -> ClockOffset | None:
+        """The offset of its clock from that of the database server; None if both are one clock, or none is known."""
+        if self.offset_ms is None or self.uncertainty_ms is None:
+            return None
+        return ClockOffset(self.offset_ms, self.uncertainty_ms)
 
 
 @final
@@ -71,11 +83,13 @@ class Processes:
     ) -> None:
         """Record a heartbeat of this process, and what it has applied; delete processes silent for long.
 
-        `certificate_until` is fixed when a process starts.
+        `certificate_until` is fixed when a process starts. If the database is on a server, its time is asked for.
 
         Raises:
             UnavailableError: the store cannot be written now; nothing was recorded.
         """
+        remote = self._store.data.remote
+        offset = None if remote is None else measure_offset(self._store.clock, time.monotonic, remote.clock_ms)
         with self._store.write(wait=False) as tx:
             # A clock that was set back must not make the database refuse the row.
             values = {
@@ -83,6 +97,8 @@ class Processes:
                 "generation": generation,
                 "key_epoch": self._store.keyring.epoch,
                 "galleries": galleries,
+                "offset_ms": None if offset is None else offset.offset_ms,
+                "uncertainty_ms": None if offset is None else offset.uncertainty_ms,
                 "decided_at": None if decided_at is None else quarter_of(decided_at),
             }
             known = update(table).where(table.c.process_id == process_id).values(values)

@@ -154,10 +154,15 @@ process: Final = build_table(
     col.integer("galleries", ">= 0"),
     col.nonblank("version"),
     col.nonblank("revision"),
+    col.integer("offset_ms", nullable=True),
+    col.integer("uncertainty_ms", ">= 0", nullable=True),
     col.utc_time("certificate_until", nullable=True),
     col.utc_time("decided_at", nullable=True),
+    CheckConstraint("(offset_ms IS NULL) = (uncertainty_ms IS NULL)"),
     rule=RowRule(
-        changeable=frozenset({"seen_at", "generation", "key_epoch", "galleries", "decided_at"}),
+        changeable=frozenset(
+            {"seen_at", "generation", "key_epoch", "galleries", "offset_ms", "uncertainty_ms", "decided_at"}
+        ),
         only_higher=("generation", "key_epoch"),
         deletable=True,
     ),

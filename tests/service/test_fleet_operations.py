@@ -1,6 +1,7 @@
 """Heartbeats of doors, and the list of the fleet, over HTTP."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from house import House
 from starlette.testclient import TestClient
 
 from tests.unit.store.raw import peek
+from volens import Site
 from volens.consent import UnavailableError
 from volens.service.http import AppState
 from volens.store import DATA_FILE
@@ -67,6 +69,25 @@ def test_metrics_and_readiness_tell_of_a_silent_door(
     assert 'volens_fleet_alarms{kind="silent"} 1.0' in after
     assert f'volens_door_silent_seconds{{door="{door.door_id}"}} 360.0' in after
     assert (ready.status_code, ready.json()["notes"]) == (200, ["a door or node needs attention; see 'volens fleet'"])
+
+
+def test_a_node_whose_clock_is_wrong_is_told_to_programs(
+    client: TestClient, bearer: Bearer, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.site.feed.follow()
+    (shown,) = fleet(client, bearer)["nodes"]
+    assert (shown["clock_offset_ms"], shown["clock_uncertainty_ms"], shown["alarms"]) == (None, None, [])
+    found = house.site.fleet()
+    node = replace(found.nodes[0], offset_ms=-9_500, uncertainty_ms=4)
+    monkeypatch.setattr(Site, "fleet", lambda _site: replace(found, nodes=(node,)))
+
+    (shown,) = fleet(client, bearer)["nodes"]
+    metrics = client.get("/metrics", headers=bearer(Role.AUDITOR)).text
+
+    assert (shown["clock_offset_ms"], shown["clock_uncertainty_ms"], shown["alarms"]) == (-9_500, 4, ["node_clock"])
+    assert 'volens_fleet_alarms{kind="node_clock"} 1.0' in metrics
+    assert f'volens_process_clock_offset_seconds{{bound="value",process="{node.process_id}"}} -9.5' in metrics
+    assert f'volens_process_clock_offset_seconds{{bound="uncertainty",process="{node.process_id}"}} 0.004' in metrics
 
 
 def test_a_door_that_sends_frames_only_is_listed_with_its_last_decision(

@@ -54,6 +54,11 @@ CASES = {
         fleet(report=replace(REPORT, offset_ms=-BOUND_MS - 10)),
         [FleetAlarm(AlarmKind.CLOCK, NAME)],
     ),
+    "a node's clock within the bound": (fleet(replace(NODE, offset_ms=BOUND_MS + 3, uncertainty_ms=3)), []),
+    "a node's clock beyond the bound": (
+        fleet(replace(NODE, offset_ms=BOUND_MS + 4, uncertainty_ms=3)),
+        [FleetAlarm(AlarmKind.NODE_CLOCK, NODE.process_id)],
+    ),
     "a certificate for two weeks": (fleet(replace(NODE, certificate_until=START + CERTIFICATE_SOON)), []),
     "a node's certificate": (
         fleet(replace(NODE, certificate_until=START + CERTIFICATE_SOON - SECOND)),

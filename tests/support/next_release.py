@@ -26,7 +26,9 @@ ROOT: Final = Path(__file__).parents[2]
 _SUPPORT: Final = Path(__file__).parent
 
 _COLUMN: Final = (
-    'col.utc_time("decided_at", nullable=True),\n    rule=RowRule(\n        changeable=frozenset({"seen_at"'
+    'col.utc_time("decided_at", nullable=True),\n'
+    '    CheckConstraint("(offset_ms IS NULL) = (uncertainty_ms IS NULL)"),\n'
+    "    rule=RowRule("
 )
 _FIELDS: Final = "    decided_at: datetime | None\n    host: str | None\n    lag"
 _TABLE: Final = """

@@ -15,8 +15,8 @@ from volens.site_fleet import Fleet
 
 @pytest.fixture
 def shown_fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    """A node with a lease, and a door whose clock is 9 s ahead."""
-    shown = fleet(NODE, replace(REPORT, offset_ms=9000))
+    """A node with a lease, whose clock is a little behind, and a door whose clock is 9 s ahead."""
+    shown = fleet(replace(NODE, offset_ms=-40, uncertainty_ms=2), replace(REPORT, offset_ms=9000))
     shown = replace(shown, leases={NODE.process_id: shown.now + timedelta(seconds=60)})
     monkeypatch.setattr(Site, "fleet", lambda _site: shown)
     return shown
@@ -54,6 +54,7 @@ def test_a_problem_is_marked_in_its_row_and_said_below(volens: Command, lobby: P
     lines = volens("fleet").out.splitlines()
     assert lines[0].split()[-3:] == ["lease", "until", "state"]
     assert lines[1].split()[-2:] == ["2099-03-01T12:01:00Z", "ok"]
+    assert "-40 ms ±2" in lines[1]
     assert "+9000 ms ±9" in lines[2]
     assert lines[2].split()[-2:] == ["none", "problem"]
     assert lines[4] == shown_fleet.alarms()[0].sentence()
@@ -65,6 +66,7 @@ def test_the_document_has_every_number(volens: Command, lobby: Path, shown_fleet
     found = json.loads(volens("fleet", "--json").out)
     (node,), (door,), (alarm,) = found["nodes"], found["doors"], found["alarms"]
     assert (node["version"], node["lease_until"], node["behind_s"]) == ("1.0", "2099-03-01T12:01:00Z", 0.0)
+    assert (node["clock_offset_ms"], node["clock_uncertainty_ms"]) == (-40, 2)
     assert (door["clock_offset_ms"], door["clock_uncertainty_ms"], door["lease_until"]) == (9000, 9, None)
     assert (alarm["kind"], found["generation"]) == ("clock", shown_fleet.generation)
 

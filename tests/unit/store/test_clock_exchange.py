@@ -1,11 +1,19 @@
 """Clock offset: the four times of a heartbeat bound how far a door's clock is off, whatever the network does."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from volens.consent import InputError
-from volens.store.programs.clock_exchange import LONGEST_MS, MAX_MS, ClockExchange, ClockOffset
+from volens.store.programs.clock_exchange import (
+    LONGEST_MS,
+    MAX_MS,
+    ClockExchange,
+    ClockOffset,
+    measure_offset,
+)
 
 BEGIN = 1_795_000_000_000
 
@@ -46,3 +54,14 @@ def test_clocks_differ_at_least_by_the_offset_without_its_uncertainty(offset: Cl
 def test_times_that_cannot_be_of_one_exchange_are_refused(times: tuple[int, int, int, int]) -> None:
     with pytest.raises(InputError, match="of a heartbeat that"):
         ClockExchange(*times)
+
+
+def test_a_node_measures_its_clock_by_one_question_and_a_monotonic_clock() -> None:
+    ticks = iter((7.0, 7.25, 1.0, 61.001))
+
+    def measure() -> ClockOffset | None:
+        at = datetime.fromtimestamp((BEGIN + 9_000) / 1000, UTC)
+        return measure_offset(lambda: at, lambda: next(ticks), lambda: BEGIN + 125)
+
+    assert measure() == ClockOffset(9_000, 126)
+    assert measure() is None, "the answer took more than a minute"

@@ -1,10 +1,12 @@
 """Reports of doors: merged into one row for each door, bounded, about no moment of a person, deleted by the sweep."""
 
+import time
 from datetime import timedelta
 
 import pytest
 from house import START, House
 
+from volens.site_fleet import AlarmKind
 from volens.store.programs import DoorReport, door_reports
 from volens.store.programs.door_reports import KEPT_FOR, quarter_of
 
@@ -46,6 +48,22 @@ def test_a_decision_is_known_to_the_quarter_of_an_hour(house: House) -> None:
     house.site.programs.processes.report("0" * 16, START, 1, 0, decided_at=START.replace(minute=14, second=1))
     (process,) = house.site.programs.processes.running()
     assert process.decided_at == START
+
+
+def test_a_node_on_another_machine_compares_its_clock_with_the_database_server(house: House, engine: str) -> None:
+    before_s = time.time()
+    house.site.feed.follow()
+    after_s = time.time()
+    (node,) = house.site.fleet().nodes
+    kinds = [one.kind for one in house.site.fleet().alarms()]
+    if engine == "files":
+        assert (node.offset, kinds) == (None, [])
+        return
+    assert node.offset is not None
+    by_server_s = START.timestamp() - node.offset.offset_ms / 1000
+    margin_s = node.offset.uncertainty_ms / 1000
+    assert before_s - margin_s <= by_server_s <= after_s + margin_s, "the server runs on this machine"
+    assert kinds == [AlarmKind.NODE_CLOCK], "the clock of this test is decades ahead"
 
 
 def test_the_sweep_deletes_doors_that_were_silent_for_a_month(house: House) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from house import House
 from staff_sign_in import Member, add_member, own_headers, sign_in, signed_in
 from starlette.testclient import TestClient
 
+from volens import Site
 from volens.consent import Purpose
 from volens.service.http import AppState, application
 from volens.service.sample_notice import publish_sample_notice
@@ -73,6 +75,22 @@ def test_a_site_without_problems_is_said_in_one_line(house: House, client: TestC
     text = client.get("/operator").text
     assert "Nothing needs you now." in text
     assert 'id="problems"' not in text
+
+
+def test_a_node_whose_clock_is_wrong_is_shown(
+    client: TestClient, house: House, state: AppState, operator: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del operator
+    house.site.feed.follow()
+    found = house.site.fleet()
+    node = replace(found.nodes[0], offset_ms=-9_500, uncertainty_ms=4)
+    monkeypatch.setattr(Site, "fleet", lambda _site: replace(found, nodes=(node,)))
+    assert "node_clock" in kinds(state)
+    overview = client.get("/operator").text
+    assert f"The clock of the node {node.process_id} differs from that of its database server." in overview
+    text = client.get("/operator/health").text
+    assert "-9.500 s ± 0.004 s" in text
+    assert "clock is wrong" in text
 
 
 def test_each_problem_of_the_site_is_found(house: House, state: AppState) -> None:
