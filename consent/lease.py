@@ -70,7 +70,12 @@ def ends_everywhere_at(given_at: datetime, term_seconds: int) -> datetime:
 
     `given_at` is when the row was written, before the answer was sent; whole seconds.
     """
-    return given_at + timedelta(seconds=term_seconds + drift_margin_s(term_seconds) + _WHOLE_SECONDS_S)
+    return given_at + timedelta(seconds=lasts_everywhere_s(term_seconds))
+
+
+def lasts_everywhere_s(term_seconds: int) -> int:
+    """Return how many seconds after its row was written a lease has ended everywhere."""
+    return term_seconds + drift_margin_s(term_seconds) + _WHOLE_SECONDS_S
 
 
 @final

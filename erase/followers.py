@@ -1,14 +1,15 @@
 """Confirmation by others: processes report which generation of the store they hold, doors which lease."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from volens.consent import Purpose, ReceiptId, parse_time
+from volens.consent.lease import LeaseHolding
 from volens.store import Store
 from volens.store.log import log_size
 from volens.store.programs import Processes
-from volens.store.programs.leases import holdings
+from volens.store.programs.leases import holdings, with_uncertain
 
 CONFIRM_S: Final = 2.0
 """An erasure waits at most this long for processes that have reported lately. They poll every quarter of a second."""
@@ -32,8 +33,14 @@ def await_holders(store: Store, facts: Mapping[ReceiptId, Mapping[str, Any]]) ->
             }
         is_known = all(one.acknowledged_at is not None for found in known.values() for one in found)
         if is_known or time.monotonic() >= until:
-            return {one: [each.to_json() for each in known.get(_lent(its), ())] for one, its in facts.items()}
+            return {one: _with_uncertain(its, known.get(_lent(its), ())) for one, its in facts.items()}
         time.sleep(_AGAIN_S)
+
+
+def _with_uncertain(facts: Mapping[str, Any], known: Sequence[LeaseHolding]) -> list[dict[str, Any]]:
+    """Add the doors whose rows did not say what they held when the consent ended: no later row says it either."""
+    uncertain = [LeaseHolding.from_json(one) for one in facts["leases"].get("uncertain", ())]
+    return [one.to_json() for one in with_uncertain(known, uncertain)]
 
 
 def _lent(facts: Mapping[str, Any]) -> tuple[str, str, int]:

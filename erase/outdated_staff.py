@@ -45,7 +45,7 @@ def _credentials(store: Store, before: datetime) -> Counter[str]:
         with store.write() as tx:
             ids = tx.connection.scalars(outdated).all()
             tx.log(EVIDENCE_DELETED, {"credentials": len(ids)})
-            for table in (tables.staff_passkey, tables.api_credential):
+            for table in (tables.staff_passkey, tables.lease, tables.api_credential):
                 tx.connection.execute(delete(table).where(table.c.credential_id.in_(ids)))
             tx.ending(Scope.CREDENTIAL, ids)
         deleted["credentials"] += len(ids)

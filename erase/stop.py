@@ -15,8 +15,9 @@ from volens.store.log import erase_openings
 from volens.store.log.shard_log import erase_shard_openings
 from volens.store.people.consents import end_consents
 from volens.store.programs import MessageKind, enqueue
-from volens.store.programs.leases import holdings, newest_lease
+from volens.store.programs.leases import holdings, newest_lease, with_uncertain
 from volens.store.promises.lease_revocation import revoke_leases
+from volens.store.promises.lease_rows import uncertain_doors
 from volens.store.schema.personal_tables import PERSONAL
 
 STOP_TOGETHER: Final = 250
@@ -136,8 +137,11 @@ def _revoked_leases(tx: Transaction, zones: Mapping[ReceiptId, Purpose]) -> dict
     newest, lent = newest_lease(tx.connection), dict[Purpose, dict[str, Any]]()
     for purpose in set(zones.values()):
         revoke_leases(tx, purpose)
-        holders = [one.to_json() for one in holdings(tx.connection, purpose, tx.now, newest)]
-        lent[purpose] = {"newest": newest, "holders": holders}
+        uncertain = uncertain_doors(tx.connection, purpose, tx.now)
+        holders = with_uncertain(holdings(tx.connection, purpose, tx.now, newest), uncertain)
+        lent[purpose] = {"newest": newest, "holders": [one.to_json() for one in holders]}
+        if uncertain:
+            lent[purpose]["uncertain"] = [one.to_json() for one in uncertain]
     return {one: lent[purpose] for one, purpose in zones.items()}
 
 

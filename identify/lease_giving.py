@@ -23,7 +23,8 @@ from volens.store.keys.lease_boxes import lease_context, pack_entries, seal_entr
 from volens.store.people import SealedReference
 from volens.store.people.consents import AuthenticConsent, inspect_consents
 from volens.store.people.references import live_references_after
-from volens.store.programs.leases import LeaseRow, Leases
+from volens.store.programs.leases import Leases
+from volens.store.promises.lease_rows import LeaseRow
 
 _ID_BYTES: Final = 16
 
@@ -53,7 +54,8 @@ def give_lease(
     """Issue the next lease of a door, for a model and its threshold in the zone.
 
     Raises:
-        RefusedError, ZonePausedError, UnknownError: see `Leases.reserve`; or the zone has too many people.
+        RefusedError, ZonePausedError, UnknownError, UnavailableError: see `Leases.reserve`; or the zone has too many
+            people.
         TamperError: the seal of a reference does not hold.
 
     Cost: 160 us for each person of the zone.

@@ -233,6 +233,13 @@ class RowSeals:
         """
         return digest(self._visits_key.buffer, f"{receipt_id} {interacted_at}".encode(), "sha256")
 
+    def lease_mac(self, lease_id: str, number: int, values: Row) -> bytes:
+        """Return the MAC of the row of a lease, 32 bytes; the values as the database stores them.
+
+        It has no generation: the number of a door's newest lease is in the keyring (`store.promises.lease_rows`).
+        """
+        return rows_mac(self._key.buffer, "lease", lease_id, number, {"lease": [values]})
+
     def token_mac(self, token: bytes) -> bytes:
         """Return the keyed hash of a credential's token, 32 bytes."""
         return digest(self._credentials_key.buffer, token, "sha256")

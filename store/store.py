@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, final
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, insert, select
 from volens.audit import Checkpoint, Event, VerifierKey, origin_of
 from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, format_time
 from volens.consent.errors import DamagedDataError
+from volens.consent.lease_end import SteadyTime
 from volens.consent.receipt import Controller
 from volens.consent.times import whole_seconds
 from volens.store.engine import Place, Scrubbed, StoreEngine
@@ -43,7 +44,7 @@ from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.site_record import SiteRecord
 from volens.store.stopped_consents import PausedConsents, StoppedConsents
-from volens.store.system_clock import Clock
+from volens.store.system_clock import Clock, SteadyClock, steady_clock_beside
 
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
@@ -57,6 +58,7 @@ class Transaction:
     def __init__(self, store: "Store", connection: Connection) -> None:
         self.connection = connection
         self.now = store.now()
+        self.steady = store.steady_time()
         self.random = store.random
         self._keyring = store.keyring
         self._origin = store.origin
@@ -149,6 +151,7 @@ class Store:
         process_id: the id under which this process reports what it has applied; None if it does not (`ChangeFeed`).
         keyring_repair: what the opening repaired, because the keyring was older than the data file; None if it was not.
         stopped: the consents that have ended for this process, committed or not.
+        steady_clock: the clock by which leases end, however the other one is set.
     """
 
     def __init__(
@@ -165,6 +168,8 @@ class Store:
         self.data = data
         self.keyring = keyring
         self.clock = clock
+        self.steady_clock: SteadyClock = steady_clock_beside(clock)
+        self._opened = clock(), self.steady_clock()
         self.random = random
         self.process_id: str | None = None
         self.stopped = StoppedConsents()
@@ -293,6 +298,12 @@ class Store:
         """
         clock = whole_seconds(self.clock())
         return clock if self._any_time else store_time(clock, self._newest_time)
+
+    def steady_time(self) -> SteadyTime:
+        """Return the time on a clock that no one sets, and by how much the wall clock was set forward meanwhile."""
+        (wall, begun), steady = self._opened, self.steady_clock()
+        ahead_s = (self.clock() - wall).total_seconds() - (steady.seconds - begun.seconds)
+        return replace(steady, ahead_s=max(0.0, ahead_s))
 
     @property
     def newest_time(self) -> datetime | None:

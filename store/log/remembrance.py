@@ -190,6 +190,8 @@ def _remember_seals(
     if EVIDENCE_DELETED in kinds:
         for scope in (Scope.ORDER, Scope.PROPOSAL, Scope.CREDENTIAL):
             _remember_over(kept, connection, scope, size)
+        over = [one for one, its in all_remembered(kept, Scope.CREDENTIAL.value).items() if its.is_over]
+        forget(kept, [("lease", one) for one in over])
     consents = [row.scope_id for row in rows if row.scope == Scope.CONSENT.value]
     for start in range(0, len(consents), _BATCH):
         codes = connection.execute(

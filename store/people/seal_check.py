@@ -7,6 +7,7 @@ from sqlalchemy import select
 from volens.consent import ReceiptId, TamperError
 from volens.store.keys.generations import all_remembered
 from volens.store.people.consents import inspect_consents
+from volens.store.promises.lease_rows import lease_problems
 from volens.store.schema.authenticated import Scope, row_seal, scoped_tables
 from volens.store.store import Store
 
@@ -14,7 +15,7 @@ _BATCH = 500
 
 
 def broken_rows(store: Store) -> list[TamperError]:
-    """Return what is wrong with rows of the data file, one error for each scope that does not verify.
+    """Return what is wrong with rows of the data file, one error for each scope, or door, that does not verify.
 
     Every scope is checked that has rows, a seal, or a generation in the keyring. Cost: 20 us for each consent.
     """
@@ -33,6 +34,7 @@ def broken_rows(store: Store) -> list[TamperError]:
                 else:
                     rows = store.seals.inspected(connection, scope, batch).values()
                     broken += [one for one in rows if isinstance(one, TamperError)]
+        broken += lease_problems(connection, store.now())
     return broken
 
 

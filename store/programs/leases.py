@@ -5,24 +5,34 @@
 2. A revoked lease counts until its holder says that it holds nothing of it, or until it has ended everywhere.
 3. A holder names the last lease that it got: it holds that one or none, and none before. So an answer that was lost
    on the way is not waited for longer than needed, and one that is on its way is not counted as given up.
-
-Not sealed: a program that writes the data file can delete a row, so that a withdrawal does not wait for that door.
+4. A row that another program has changed is believed in nothing: the door must drop that lease, and withdrawals count
+   the door with the longest term (`volens.store.promises.lease_rows`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from volens.consent import Purpose, RefusedError, UnknownError, Zone
-from volens.consent.lease import LeaseHolding, ends_everywhere_at
+from volens.consent import Purpose, RefusedError, TamperError, UnknownError, Zone
+from volens.consent.lease import LeaseHolding
 from volens.consent.zone import LivenessLevel
 from volens.store.log import log_size
 from volens.store.programs.credentials import Role, known_credential
 from volens.store.promises.lease_revocation import revoke_leases
+from volens.store.promises.lease_rows import (
+    LeaseRow,
+    change_lease,
+    insert_lease,
+    labels_of,
+    lease_of,
+    read_leases,
+    remember_newest,
+    uncertain_doors,
+)
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import api_credential
@@ -36,32 +46,6 @@ _its = table.c
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class LeaseRow:
-    """A lease that was given.
-
-    Attributes:
-        number: leases of a site are numbered in their order.
-        ends_at: from when on it has ended everywhere, on the primary's clock.
-        revoked_at: None unless it was revoked.
-        acknowledged_at: when the door said that it holds it no more; None if it has not.
-        acknowledged_generation: of the store at that moment.
-    """
-
-    number: int
-    lease_id: str
-    credential_id: str
-    purpose: Purpose
-    generation: int
-    term_seconds: int
-    given_at: datetime
-    ends_at: datetime
-    revoked_at: datetime | None
-    acknowledged_at: datetime | None
-    acknowledged_generation: int | None
-
-
-@final
 class Leases:
     """The leases of one site."""
 
@@ -69,9 +53,12 @@ class Leases:
         self._store = store
 
     def reserve(self, credential_id: str, *, lease_id: str) -> tuple[LeaseRow, Zone]:
-        """Write the row of the next lease of a door, and return it with the zone; rows of long ended leases go.
+        """Write the row of the next lease of a door, and return it with the zone.
+
+        Rows of long ended leases are deleted, but for the newest of each door.
 
         Raises:
+            UnavailableError: the store cannot be written.
             UnknownError: there is no such credential.
             RefusedError: it is no door's or not in force, its leases were revoked, or its zone has no leases.
             ZonePausedError: the zone is paused.
@@ -88,24 +75,19 @@ class Leases:
                 )
             zone = zone_of(tx.connection, credential.purpose)
             check_leasable(zone)
-            tx.connection.execute(delete(table).where(_its.ends_at < tx.now - KEPT_AFTER_END))
-            values = {
-                "lease_id": lease_id,
-                "credential_id": credential_id,
-                "purpose": zone.purpose,
-                "generation": log_size(tx.connection),
-                "term_seconds": zone.lease_seconds,
-                "given_at": tx.now,
-                "ends_at": ends_everywhere_at(tx.now, zone.lease_seconds),
-            }
-            tx.connection.execute(insert(table), {"number": tx.next_id(table), **values})
-            row = _row(tx.connection, lease_id)
-        if row is None:
-            raise UnknownError("the lease was deleted by another program; ask again")
+            newest = select(func.max(_its.number)).group_by(_its.credential_id)
+            outdated = (_its.ends_at < tx.now - KEPT_AFTER_END, _its.number.not_in(newest))
+            tx.connection.execute(delete(table).where(*outdated))
+            size = log_size(tx.connection)
+            row = LeaseRow.given(tx, lease_id, credential_id, zone.purpose, zone.lease_seconds, size)
+            insert_lease(tx, row)
+        remember_newest(self._store.keyring, row)
         return row, zone
 
     def acknowledge(self, credential_id: str, lease_id: str, *, holds: bool) -> bool:
         """Note what a door holds: of its leases up to this one only this one, or none; return whether it may hold it.
+
+        Of a lease whose row another program has changed nothing is noted, and the door may not hold it.
 
         Raises:
             UnknownError: this door has no such lease; it holds none that counts.
@@ -113,33 +95,42 @@ class Leases:
         Cost: one query; a write transaction only if the door gave something up.
         """
         with self._store.read() as connection:
-            row = _row(connection, lease_id)
+            try:
+                row = lease_of(connection, lease_id)
+            except TamperError:
+                return False
             if row is None or row.credential_id != credential_id:
                 raise UnknownError("this door has no such lease; drop what it holds, and ask for a new one")
             up_to = row.number - 1 if holds else row.number
-            is_news = connection.scalar(select(func.count()).select_from(table).where(*_held(credential_id, up_to)))
+            held, _broken = read_leases(connection, *_held(credential_id, up_to))
             now = self._store.now()
-        if is_news:
+        if held:
             with self._store.write() as tx:
-                noted = {"acknowledged_at": tx.now, "acknowledged_generation": log_size(tx.connection)}
-                tx.connection.execute(update(table).where(*_held(credential_id, up_to)).values(**noted))
+                size = log_size(tx.connection)
+                for one in read_leases(tx.connection, *_held(credential_id, up_to))[0]:
+                    change_lease(tx, replace(one, acknowledged_at=tx.now, acknowledged_generation=size))
         return holds and row.revoked_at is None and row.acknowledged_at is None and row.ends_at > now
 
     def is_revoked(self, lease_id: str) -> bool:
-        """Return whether a lease was revoked, is over, or is not there."""
+        """Return whether a lease was revoked, is over, is not there, or was changed by another program."""
         with self._store.read() as connection:
-            row = _row(connection, lease_id)
+            try:
+                row = lease_of(connection, lease_id)
+            except TamperError:
+                return True
         return row is None or row.revoked_at is not None or row.ends_at <= self._store.now()
 
     def list(self) -> Sequence[LeaseHolding]:
-        """Return the doors that hold a lease now, as far as is known; by zone and label."""
+        """Return the doors that hold a lease now, as far as is known; by label."""
         with self._store.read() as connection:
-            return holdings(connection, None, self._store.now())
+            now = self._store.now()
+            return with_uncertain(holdings(connection, None, now), uncertain_doors(connection, None, now))
 
     def revoked_since(self, purpose: Purpose, since: datetime) -> Sequence[LeaseHolding]:
         """Return the doors of a zone that held a lease at `since`, or later one that was revoked."""
         with self._store.read() as connection:
-            return holdings(connection, purpose, since, revoked=True)
+            found = holdings(connection, purpose, since, revoked=True)
+            return with_uncertain(found, uncertain_doors(connection, purpose, since))
 
     def revoke(self, credential_id: str) -> tuple[datetime, Sequence[LeaseHolding]]:
         """End the leases of a door, and refuse it new ones; return from when on it has none, and what it may hold.
@@ -153,8 +144,8 @@ class Leases:
         with self._store.write() as tx:
             self._set_refused(tx, credential_id, refused=True)
             revoke_leases(tx, credential_id=credential_id)
-            found = [one for one in holdings(tx.connection, None, tx.now) if one.door_id == credential_id]
-            return tx.now, found
+            known = with_uncertain(holdings(tx.connection, None, tx.now), uncertain_doors(tx.connection, None, tx.now))
+            return tx.now, [one for one in known if one.door_id == credential_id]
 
     def allow(self, credential_id: str) -> None:
         """Let a door get leases again. If it may, nothing is changed.
@@ -225,29 +216,30 @@ def holdings(
     wanted += [] if purpose is None else [_its.purpose == purpose]
     wanted += [] if up_to is None else [_its.number <= up_to]
     wanted += [_its.revoked_at.is_not(None)] if revoked else []
-    rows = connection.execute(
-        select(_its.credential_id, api_credential.c.label, _its.ends_at, _its.acknowledged_at)
-        .join_from(table, api_credential, api_credential.c.credential_id == _its.credential_id)
-        .where(*wanted)
-        .order_by(_its.purpose, api_credential.c.label, _its.credential_id)
-    )
+    rows, _broken = read_leases(connection, *wanted)
     found: list[LeaseHolding] = []
-    for (door_id, label), group in groupby(rows, key=lambda row: (row.credential_id, row.label)):
+    for door_id, group in groupby(sorted(rows, key=_door), key=_door):
         leases = list(group)
         left = [one.ends_at for one in leases if one.acknowledged_at is None]
         acknowledged = max((one.acknowledged_at for one in leases if one.acknowledged_at is not None), default=None)
         ends_at = max(left or [one.ends_at for one in leases])
-        found.append(LeaseHolding(label, door_id, ends_at, None if left else acknowledged))
-    return found
+        found.append(LeaseHolding(door_id, door_id, ends_at, None if left else acknowledged))
+    labels = labels_of(connection, [one.door_id for one in found])
+    return _in_order(replace(one, door=labels.get(one.door_id, one.door)) for one in found)
+
+
+def with_uncertain(certain: Iterable[LeaseHolding], uncertain: Iterable[LeaseHolding]) -> Sequence[LeaseHolding]:
+    """Return the doors of two lists, each once; what is said of the uncertain ones counts (`uncertain_doors`)."""
+    return _in_order(({one.door_id: one for one in certain} | {one.door_id: one for one in uncertain}).values())
+
+
+def _in_order(doors: Iterable[LeaseHolding]) -> list[LeaseHolding]:
+    return sorted(doors, key=lambda one: (one.door, one.door_id))
 
 
 def _held(credential_id: str, up_to: int) -> tuple[Any, ...]:
     return (_its.credential_id == credential_id, _its.number <= up_to, _its.acknowledged_at.is_(None))
 
 
-def _row(connection: Connection, lease_id: str) -> LeaseRow | None:
-    found = connection.execute(select(table).where(_its.lease_id == lease_id)).mappings().one_or_none()
-    if found is None:
-        return None
-    values: Mapping[Any, Any] = found
-    return LeaseRow(**values)
+def _door(row: LeaseRow) -> str:
+    return row.credential_id

@@ -54,20 +54,25 @@ lease: Final = build_table(
     col.integer("generation", ">= 0"),
     col.integer("term_seconds", f"BETWEEN {MIN_LEASE_SECONDS} AND {MAX_LEASE_SECONDS}"),
     col.utc_time("given_at"),
+    col.text_of("given_boot", 32),
+    col.integer("given_boot_s", ">= 0"),
     col.utc_time("ends_at"),
     col.utc_time("revoked_at", nullable=True),
     col.utc_time("acknowledged_at", nullable=True),
     col.integer("acknowledged_generation", ">= 0", nullable=True),
+    col.bytes_of("mac", 32),
     Index("ix_lease_purpose", "purpose"),
     CheckConstraint("(acknowledged_at IS NULL) = (acknowledged_generation IS NULL)"),
     rule=RowRule(
-        changeable=frozenset({"revoked_at", "acknowledged_at", "acknowledged_generation"}),
+        changeable=frozenset({"ends_at", "revoked_at", "acknowledged_at", "acknowledged_generation", "mac"}),
         closed_by="acknowledged_at",
         deletable=True,
     ),
     autoincrement=True,
 )
-"""Leases of doors (`volens.store.programs.leases`): which door may decide without a connection, and until when."""
+"""Leases of doors (`volens.store.programs.leases`): which door may decide without a connection, and until when.
+
+Each row has a MAC of its own (`volens.store.promises.lease_rows`)."""
 
 webhook_sender: Final = build_table(
     "webhook_sender",

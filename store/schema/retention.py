@@ -107,7 +107,7 @@ NAMELESS: Final[Mapping[str, str]] = {
     "recipient": "an organisation that gets data; people are told of former ones too (GDPR 15(1)(c))",
     "witness": "an organisation that cosigns the log",
     **dict.fromkeys(("webhook_endpoint", "webhook_sender", "webhook_sender_key"), "a program of an organisation"),
-    "lease": "a permission of a door, about a whole zone; deleted an hour after its end",
+    "lease": "a permission of a door, about a whole zone; deleted an hour after its end, or with the credential",
     "process": "a program of the site; deleted ten minutes after its last sign",
     "row_seal": "MACs of rows that are there; deleted with them",
     **dict.fromkeys(

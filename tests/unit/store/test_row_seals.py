@@ -111,6 +111,18 @@ def operations(house: House, folder: Path) -> list[tuple[str, Callable[[], objec
         ),
         ("revoke a credential", lambda: site.programs.credentials.end(found["next"].credential_id)),
         (
+            "add a door",
+            keep("door", lambda: site.programs.credentials.issue(label="x", role=Role.DOOR, zone="lobby")[0]),
+        ),
+        (
+            "give a lease",
+            lambda: site.programs.leases.reserve(found["door"].credential_id, lease_id="1" * 32),
+        ),
+        (
+            "give a lease up",
+            lambda: site.programs.leases.acknowledge(found["door"].credential_id, "1" * 32, holds=False),
+        ),
+        (
             "add a member of staff",
             keep("link", lambda: site.programs.staff.add(label="x", role=Role.AUDITOR)[1]),
         ),
