@@ -135,6 +135,33 @@ def stopped_everywhere_at(stopped_at: datetime, holdings: Iterable[LeaseHolding]
 
 @final
 @dataclass(frozen=True, slots=True)
+class LeaseStop:
+    """A stop of matching, of one person or of a whole zone, and the doors that could still decide then.
+
+    Attributes:
+        stopped_at: at the primary: doors that ask match no more.
+        holders: the doors that held a lease then, as far as is known.
+    """
+
+    stopped_at: datetime
+    holders: tuple[LeaseHolding, ...] = ()
+
+    @property
+    def stopped_everywhere_at(self) -> datetime:
+        """From when on no door decides any more, with or without a connection."""
+        return stopped_everywhere_at(self.stopped_at, self.holders)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return both times and the doors, as commands and answers state them."""
+        return {
+            "stopped_at": format_time(self.stopped_at),
+            "stopped_everywhere_at": format_time(self.stopped_everywhere_at),
+            "holders": [one.to_json() for one in self.holders],
+        }
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class LeaseClaims:
     """What a lease says.
 

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from volens.consent import Purpose, ReceiptId, parse_time
-from volens.consent.lease import LeaseHolding
+from volens.consent.lease import LeaseHolding, LeaseStop
 from volens.store import Store
 from volens.store.log import log_size
 from volens.store.programs import Processes
-from volens.store.programs.leases import holdings, with_uncertain
+from volens.store.programs.leases import Leases, holdings, with_uncertain
 
 CONFIRM_S: Final = 2.0
 """An erasure waits at most this long for processes that have reported lately. They poll every quarter of a second."""
@@ -34,6 +35,17 @@ def await_holders(store: Store, facts: Mapping[ReceiptId, Mapping[str, Any]]) ->
         is_known = all(one.acknowledged_at is not None for found in known.values() for one in found)
         if is_known or time.monotonic() >= until:
             return {one: _with_uncertain(its, known.get(_lent(its), ())) for one, its in facts.items()}
+        time.sleep(_AGAIN_S)
+
+
+def await_stop(store: Store, purpose: Purpose, stopped_at: datetime) -> LeaseStop:
+    """Wait likewise after a stop of a person or a zone; not for leases that have ended by themselves."""
+    until, leases = time.monotonic() + CONFIRM_S, Leases(store)
+    while True:
+        stop, now = leases.stop_at(purpose, stopped_at), store.now()
+        is_open = any(one.acknowledged_at is None and one.ends_at > now for one in stop.holders)
+        if not is_open or time.monotonic() >= until:
+            return stop
         time.sleep(_AGAIN_S)
 
 

@@ -1,18 +1,22 @@
 """`Site.zones`: title, notices, error rate, calibration, trigger, liveness and leases of a zone, pausing, removal."""
 
 from contextlib import suppress
+from datetime import datetime
 from typing import final
 
 from volens.consent import Custody, Notice, UnknownError, Zone, parse_purpose
 from volens.consent.law.gates import ClosedGate
+from volens.consent.lease import LeaseStop
 from volens.consent.zone import ZoneState, parse_fpir, parse_liveness, parse_trigger
 from volens.enroll.opening import closed_gates_of_zone
 from volens.erase import Progress
+from volens.erase.followers import await_stop
 from volens.erase.proof import Erased
 from volens.erase.zone_removal import remove_zone
 from volens.face.embedder import SFACE_MODEL, EmbeddingModel
 from volens.identify.calibration import SAMPLED, Calibration, apply_calibration, calibrate
 from volens.index import Installation
+from volens.store.programs.leases import Leases
 from volens.store.promises import (
     inspect_zones,
     notices_of,
@@ -25,6 +29,7 @@ from volens.store.promises import (
     set_zone_trigger,
     zone_of,
 )
+from volens.store.promises.zone_changes import paused_since
 
 
 @final
@@ -156,6 +161,26 @@ class SiteZones:
         """
         with self._store.write() as tx:
             return set_zone_state(tx, parse_purpose(name), ZoneState.PAUSED)
+
+    def paused(self, name: str, *, wait: bool = False) -> LeaseStop | None:
+        """Return since when a zone is paused, and what its doors with leases may still do; None if it is not paused.
+
+        With `wait`, doors with a connection get up to two seconds to say that they have dropped their leases.
+
+        Raises:
+            InputError: there is no such zone.
+        """
+        purpose = parse_purpose(name)
+        with self._store.read() as connection:
+            since = paused_since(connection, purpose)
+        return None if since is None else self.stop_at(purpose, since, wait=wait)
+
+    def stop_at(self, name: str, stopped_at: datetime, *, wait: bool = False) -> LeaseStop:
+        """Return from when on no door decides any more, after a stop that revoked the leases of a zone; as `paused`."""
+        purpose = parse_purpose(name)
+        if wait:
+            return await_stop(self._store, purpose, stopped_at)
+        return Leases(self._store).stop_at(purpose, stopped_at)
 
     def resume(self, name: str) -> Zone:
         """End the pause of a zone.

@@ -6,7 +6,7 @@ import typer
 
 from volens import Site
 from volens.consent import InputError, format_time
-from volens.consent.lease import LeaseHolding, stopped_everywhere_at
+from volens.consent.lease import LeaseHolding, LeaseStop
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.output import table
 from volens.store.programs import Role
@@ -37,12 +37,10 @@ def revoke(
     A door with a connection drops its lease at once. One without decides until its lease ends by itself, which is said.
     """
     door_id = _door_id(site, door)
-    at, held = site.programs.leases.revoke(door_id)
-    until = stopped_everywhere_at(at, held)
-    document = {"door": door_id, "stopped_at": format_time(at), "stopped_everywhere_at": format_time(until)}
-    text = (
-        f"door {door_id} gets no lease any more; it decides nothing without a connection from {format_time(until)} on"
-    )
+    stop = site.programs.leases.revoke(door_id)
+    document = {"door": door_id, **stop.to_json()}
+    until = format_time(stop.stopped_everywhere_at)
+    text = f"door {door_id} gets no lease any more; it decides nothing without a connection from {until} on"
     if stolen:
         site.programs.credentials.end(door_id)
         rotated = site.keys.rotate()
@@ -57,6 +55,21 @@ def allow(site: Site, door: _Door) -> Output:
     door_id = _door_id(site, door)
     site.programs.leases.allow(door_id)
     return {"door": door_id}, f"door {door_id} gets leases again, if its zone has them"
+
+
+def lease_lines(stop: LeaseStop, whom: str) -> list[str]:
+    """Return a line for each door that held a lease at a stop, and when all have stopped; none without such doors."""
+    if not stop.holders:
+        return []
+    lines = [_holder_line(one, whom) for one in stop.holders]
+    return [*lines, f"stopped everywhere: {format_time(stop.stopped_everywhere_at)}"]
+
+
+def _holder_line(one: LeaseHolding, whom: str) -> str:
+    if one.acknowledged_at is not None:
+        return f"door {one.door}: gave up its lease at {format_time(one.acknowledged_at)}"
+    until = format_time(one.ends_at)
+    return f"door {one.door}: has not answered; without a connection it may know {whom} until {until}"
 
 
 def _door_id(site: Site, text: str) -> str:

@@ -9,6 +9,7 @@ from volens import Site
 from volens.consent import InputError, ReceiptId
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.lease_commands import lease_lines
 from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.person_argument import is_file, receipts_meant
 from volens.service.cli.take_home_files import ask_about_identity
@@ -34,12 +35,15 @@ def restrict(site: Site, who: _Who = None, code: _Code = None) -> Output:
     The term goes on running. The person can resume, withdraw or renew it, and correct their name.
     """
     receipt_id, _is_shown = _meant(site, who, code)
+    zone = site.changes.in_force([receipt_id]).purpose
     since = site.changes.restrict(receipt_id)
     text = (
         f"paused since {local_text(since, site.defaults.time_zone())}: no door matches the person, and nothing is "
         "erased; 'volens consent resume' lifts it, 'volens withdraw' ends the consent"
     )
-    return {"receipt_id": receipt_id, "restricted": True}, text
+    stop = site.zones.stop_at(zone, since, wait=True)
+    document = {"receipt_id": receipt_id, "restricted": True, **stop.to_json()}
+    return document, "\n".join([text, *lease_lines(stop, "the person")])
 
 
 @app.command("resume", "ada.receipt.json")

@@ -10,11 +10,12 @@ from volens.consent import (
     UnavailableError,
     format_time,
 )
-from volens.consent.lease import LeaseHolding
+from volens.consent.lease import LeaseStop
 from volens.rights import Withdrawal
 from volens.service.cli.carried_secrets import withdrawal_shown
 from volens.service.cli.command_types import Commands
 from volens.service.cli.exit_codes import ExitCode
+from volens.service.cli.lease_commands import lease_lines
 from volens.service.cli.named_files import read_stdin_line
 from volens.service.cli.options import HomeOption, JsonOption, home_folder
 from volens.service.cli.output import counted, emit, members, shown
@@ -100,9 +101,7 @@ def _withdrawn(done: Withdrawal, trust: Path, again: str) -> str:
         f"certificate: {shown(path)}",
         f"check it with: {shell_command('volens', 'certificate', 'verify', path, '--trust', trust)}",
     ]
-    lines += [_holder_line(one) for one in done.holders]
-    if done.holders:
-        lines.append(f"stopped everywhere: {format_time(done.stopped_everywhere_at)}")
+    lines += lease_lines(LeaseStop(done.ended_at, tuple(done.holders)), "the person")
     lines += [f"also ended in zone {one.zone}; certificate: {shown(one.certificate_path)}" for one in done.also_ended]
     if done.newer is not None:
         known = "the doors still know the person: " if done.newer.enrolled else ""
@@ -114,13 +113,6 @@ def _withdrawn(done: Withdrawal, trust: Path, again: str) -> str:
     if done.in_force and done.newer is None:
         lines.append(f"to end that too: {again}")
     return "\n".join(lines)
-
-
-def _holder_line(one: LeaseHolding) -> str:
-    if one.acknowledged_at is not None:
-        return f"door {one.door}: gave up its lease at {format_time(one.acknowledged_at)}"
-    until = format_time(one.ends_at)
-    return f"door {one.door}: has not answered; without a connection it may know the person until {until}"
 
 
 def term_of(one: StandingConsent) -> str:

@@ -23,6 +23,7 @@ from volens.consent.zone import (
     parse_trigger,
 )
 from volens.service.cli.command_types import Commands, Output
+from volens.service.cli.lease_commands import lease_lines
 from volens.service.cli.notice_needs import YES_HELP, ask_before, next_notice
 from volens.service.cli.output import counted, members, progress, table
 from volens.service.zone_sizes import BEYOND, size_sentence
@@ -179,8 +180,11 @@ def change(
 def pause(site: Site, name: _Name) -> Output:
     """Stop matching and enrolling in a zone, until 'volens zone resume'. Its doors act as if the service were down."""
     zone = site.zones.pause(name)
-    text = f"zone {zone.label} is paused: nothing is matched or enrolled; consents go on, and people can withdraw"
-    return _document(zone), text
+    stop = site.zones.paused(name, wait=True)
+    lines = [f"zone {zone.label} is paused: nothing is matched or enrolled; consents go on, and people can withdraw"]
+    if stop is not None:
+        lines += lease_lines(stop, "people of the zone")
+    return _document(zone) | ({} if stop is None else stop.to_json()), "\n".join(lines)
 
 
 @app.command("resume", "lobby")

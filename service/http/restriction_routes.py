@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from volens import Site
 from volens.consent import InputError, Purpose, ReceiptId, RefusedError
-from volens.consent.lease import stopped_everywhere_at
 from volens.consent.reason import Reason
 from volens.service.http.access import GuardedRoute, limit_address
 from volens.service.http.app_state import AppState, SharedState
@@ -126,11 +125,11 @@ async def _shown(request: Request, app_state: AppState, shown: CodeOrReceipt) ->
 def _answer(site: Site, receipt_id: ReceiptId) -> RestrictionAnswer:
     zone: Purpose = site.changes.in_force([receipt_id]).purpose
     since = site.changes.restricted_since(receipt_id)
-    holders = () if since is None else site.programs.leases.revoked_since(zone, since)
+    stop = None if since is None else site.zones.stop_at(zone, since, wait=True)
     return RestrictionAnswer(
         receipt_id=receipt_id,
         zone=zone,
         restricted_since=since,
-        stopped_everywhere_at=None if since is None else stopped_everywhere_at(since, holders),
-        holders=[LeaseHolder(**asdict(one)) for one in holders],
+        stopped_everywhere_at=None if stop is None else stop.stopped_everywhere_at,
+        holders=[] if stop is None else [LeaseHolder(**asdict(one)) for one in stop.holders],
     )

@@ -1,6 +1,7 @@
 """Zones and their notices, which the operator prepares before people are asked for consent."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -12,6 +13,7 @@ from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import EXAMPLE_SHA256, RequestBody, ZoneName
 from volens.service.http.idempotency import Idempotent, StorableResponse
 from volens.service.http.pagination import NOT_MODIFIED, IfNoneMatch, with_etag
+from volens.service.http.person_routes import LeaseHolder
 from volens.site_status import ZoneStatus
 
 MAX_NOTICE_BYTES: Final = 512 * 2**10
@@ -46,6 +48,19 @@ class ZoneAnswer(BaseModel):
         description="what lets its doors compare a face: 'near', 'request', or 'passing' (nothing is needed)",
         examples=["near"],
     )
+
+
+class ZoneStateAnswer(ZoneAnswer):
+    """A zone that was paused, or is in use again; if it is paused, from when on no door of it decides."""
+
+    paused_since: datetime | None = Field(
+        description="stopped at the primary: doors that ask match no one; null if it is in use",
+        examples=["2026-11-27T08:00:00Z"],
+    )
+    stopped_everywhere_at: datetime | None = Field(
+        description="when no door of the zone matches any more, connected or not; null if it is in use"
+    )
+    holders: list[LeaseHolder] = Field(description="the doors that held a lease then, as far as is known")
 
 
 _ZONES: Final = TypeAdapter(list[ZoneAnswer])
@@ -171,11 +186,24 @@ async def rename_zone(zone: str, app_state: SharedState, new: NewTitle) -> ZoneA
 
 
 @router.put("/zones/{zone}/state", summary="Pause a zone, or end its pause")
-async def set_zone_state(zone: str, app_state: SharedState, new: NewState) -> ZoneAnswer:
-    """Pause a zone: nothing is matched or enrolled there, and people can still withdraw. Or end the pause."""
+async def set_zone_state(zone: str, app_state: SharedState, new: NewState) -> ZoneStateAnswer:
+    """Pause a zone: nothing is matched or enrolled there, and people can still withdraw. Or end the pause.
+
+    With a pause the leases of its doors are revoked; the answer waits two seconds for doors to say that they obeyed.
+    """
     zones = app_state.site.zones
     change = zones.pause if new.state == "paused" else zones.resume
-    return await app_state.desk_pool.run(lambda: _changed(app_state, change(zone)))
+
+    def carry_out() -> ZoneStateAnswer:
+        answer, stop = _changed(app_state, change(zone)), zones.paused(zone, wait=True)
+        return ZoneStateAnswer(
+            **answer.model_dump(),
+            paused_since=None if stop is None else stop.stopped_at,
+            stopped_everywhere_at=None if stop is None else stop.stopped_everywhere_at,
+            holders=[] if stop is None else [LeaseHolder(**asdict(one)) for one in stop.holders],
+        )
+
+    return await app_state.desk_pool.run(carry_out)
 
 
 @router.put("/zones/{zone}/fpir", summary="Change the rate of strangers accepted (FPIR) that a zone aims at")

@@ -187,6 +187,11 @@ async def person_page(
     def page() -> Response:
         record = site.people.show(subject_id, zone=staff.caller.purpose, shown_to=staff.caller.caller_id)
         factors = {one.consent.receipt_id: site.factors.of(one.consent.receipt_id) for one in record.in_force}
+        stops = {
+            one.receipt_id: site.zones.stop_at(one.purpose, one.restricted_at)
+            for one in (entry.consent for entry in record.in_force)
+            if one.restricted_at is not None
+        }
         return render(
             request,
             "desk/person.html",
@@ -195,6 +200,7 @@ async def person_page(
             person=record,
             zones={one.purpose: one for one in site.zones.all()},
             factors=factors,
+            stops=stops,
             no_factor=SecondFactor.NONE,
             done=done,
             **_list_values(site, staff.caller),

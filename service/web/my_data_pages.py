@@ -125,7 +125,10 @@ def _consent(request: Request, app_state: AppState, own: OwnConsents, one: OwnCo
         return RedirectResponse(f"/me/consents/{one.facts.receipt_id}/withdrawn", 303)
     days_left = -((app_state.site.now() - one.facts.ends_at) // timedelta(days=1))  # a day that has begun counts
     others = [other for other in own.in_force if other is not one]
-    return own_page(request, "consent", own, consent=one, zone=one.zone, days_left=days_left, others=others)
+    since = one.facts.restricted_at
+    stop = None if since is None else app_state.site.zones.stop_at(one.zone.purpose, since)
+    values = {"zone": one.zone, "days_left": days_left, "others": others, "stop": stop, "now": app_state.site.now()}
+    return own_page(request, "consent", own, consent=one, **values)
 
 
 def _ended(request: Request, app_state: AppState, own: OwnConsents, one: EndedConsent) -> Response:

@@ -61,6 +61,7 @@ async def zones_page(request: Request, app_state: SharedState, staff: Staff) -> 
                 "people": one.live_consents,
                 "missed": missed_per_100(one.live_consents) if one.zone.custody is Custody.OPERATOR else None,
                 "largest": largest if one.zone.custody is Custody.OPERATOR else None,
+                "stop": site.zones.paused(one.zone.purpose),
                 "doors": [door for door in doors if door.purpose == one.zone.purpose],
             }
             for one in status

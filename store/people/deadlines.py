@@ -6,7 +6,7 @@ on time without a sweep. The reason is not stored with it: it is computed from t
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, final
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
@@ -24,10 +24,13 @@ from volens.consent import (
 )
 from volens.consent.clocks import ClockFacts, Deadline, deadlines, fixed_deadline, superseded_at
 from volens.consent.law import Clocks
+from volens.consent.lease import lasts_everywhere_s
 from volens.consent.receipt import ReceiptClaims
 from volens.consent.times import whole_seconds
+from volens.consent.zone import MAX_LEASE_SECONDS
 from volens.store.people.consents import inspect_consents, live_owner
 from volens.store.promises.jurisdiction_clocks import clocks_in
+from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
@@ -36,6 +39,7 @@ from volens.store.store import Transaction
 _live = tables.live_consent.c
 _seen = tables.last_interaction.c
 _BATCH: Final = 500
+_LONGEST_LEASE: Final = timedelta(seconds=lasts_everywhere_s(MAX_LEASE_SECONDS))
 _SHORTEN: Final = (
     update(tables.live_consent).where(_live.receipt_id == bindparam("of")).values(expires_at=bindparam("until"))
 )
@@ -127,18 +131,22 @@ def shorten(tx: Transaction, *, purpose: Purpose | None = None, receipt_id: Rece
     """Move the end of consents to their earliest expiry clock, if that is before the end in the row; return how many.
 
     Called in the transaction of every event that sets a clock. Inactivity is left out, because a visit moves it and a
-    row is never prolonged; it is computed at every admission instead.
+    row is never prolonged; it is computed at every admission instead. A lease that could outlive such a consent is
+    revoked.
     """
-    earlier: dict[ReceiptId, datetime] = {}
+    earlier, zones = dict[ReceiptId, datetime](), set[Purpose]()
     for one in clocked(tx.connection, purpose=purpose, receipt_id=receipt_id):
         # A consent that does not verify is closed already, and its rows must not be sealed.
         if one.facts is None or one.problem is not None:
             continue
         if (until := fixed_deadline(one.facts).at) < one.expires_at:
             earlier[one.receipt_id] = until
+            zones |= {one.purpose} if until <= tx.now + _LONGEST_LEASE else set()
     with tx.changing(Scope.CONSENT, earlier):
         if earlier:
             tx.connection.execute(_SHORTEN, [{"of": one, "until": until} for one, until in earlier.items()])
+    for zone in zones:
+        revoke_leases(tx, zone)
     return len(earlier)
 
 

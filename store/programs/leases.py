@@ -18,7 +18,7 @@ from typing import Any, Final, final
 from sqlalchemy import Connection, delete, func, select, update
 
 from volens.consent import Purpose, RefusedError, TamperError, UnknownError, Zone
-from volens.consent.lease import LeaseHolding
+from volens.consent.lease import LeaseHolding, LeaseStop
 from volens.consent.zone import LivenessLevel
 from volens.store.log import log_size
 from volens.store.programs.credentials import Role, known_credential
@@ -126,13 +126,14 @@ class Leases:
             now = self._store.now()
             return with_uncertain(holdings(connection, None, now), uncertain_doors(connection, None, now))
 
-    def revoked_since(self, purpose: Purpose, since: datetime) -> Sequence[LeaseHolding]:
-        """Return the doors of a zone that held a lease at `since`, or later one that was revoked."""
+    def stop_at(self, purpose: Purpose, stopped_at: datetime) -> LeaseStop:
+        """Return a stop that revoked the leases of a zone, with the doors that held one then, as is known now."""
         with self._store.read() as connection:
-            found = holdings(connection, purpose, since, revoked=True)
-            return with_uncertain(found, uncertain_doors(connection, purpose, since))
+            found = holdings(connection, purpose, stopped_at, revoked=True)
+            known = with_uncertain(found, uncertain_doors(connection, purpose, stopped_at))
+        return LeaseStop(stopped_at, tuple(known))
 
-    def revoke(self, credential_id: str) -> tuple[datetime, Sequence[LeaseHolding]]:
+    def revoke(self, credential_id: str) -> LeaseStop:
         """End the leases of a door, and refuse it new ones; return from when on it has none, and what it may hold.
 
         A repeated call returns what it may still hold.
@@ -145,7 +146,7 @@ class Leases:
             self._set_refused(tx, credential_id, refused=True)
             revoke_leases(tx, credential_id=credential_id)
             known = with_uncertain(holdings(tx.connection, None, tx.now), uncertain_doors(tx.connection, None, tx.now))
-            return tx.now, [one for one in known if one.door_id == credential_id]
+            return LeaseStop(tx.now, tuple(one for one in known if one.door_id == credential_id))
 
     def allow(self, credential_id: str) -> None:
         """Let a door get leases again. If it may, nothing is changed.
@@ -210,12 +211,12 @@ def holdings(
         purpose: of one zone; None for all.
         since: leases that had ended or were given up before do not count.
         up_to: leases with a higher number do not count; None for no limit.
-        revoked: only revoked leases count.
+        revoked: only leases count that were given by `since`, and revoked.
     """
     wanted = [_its.ends_at > since, _its.acknowledged_at.is_(None) | (_its.acknowledged_at >= since)]
     wanted += [] if purpose is None else [_its.purpose == purpose]
     wanted += [] if up_to is None else [_its.number <= up_to]
-    wanted += [_its.revoked_at.is_not(None)] if revoked else []
+    wanted += [_its.revoked_at.is_not(None), _its.given_at <= since] if revoked else []
     rows, _broken = read_leases(connection, *wanted)
     found: list[LeaseHolding] = []
     for door_id, group in groupby(sorted(rows, key=_door), key=_door):

@@ -7,14 +7,16 @@ again.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from volens.consent import Purpose, RefusedError, Zone
 from volens.consent.zone import FpirTarget, LivenessLevel, Trigger, ZoneState, parse_title
 from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import notices_of, zone_of
+from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.store import Transaction
@@ -129,6 +131,25 @@ def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
     zone.check_not_removed()
     new = replace(zone, state=state)
     return _changed(tx, new, _EVENTS[state])
+
+
+def paused_since(connection: Connection, purpose: Purpose) -> datetime | None:
+    """Return since when a zone is paused; None if it is not.
+
+    Raises:
+        UnknownError: there is no such zone.
+        TamperError: its rows were changed by another program.
+    """
+    if zone_of(connection, purpose).state is not ZoneState.PAUSED:
+        return None
+    rows = seals_of(connection).cached(connection, Scope.ZONE, purpose)
+    changes = [] if rows is None else rows.records(tables.zone_change)
+    since: datetime | None = None
+    for change in sorted(changes, key=lambda one: -one["number"]):
+        if change["state"] != ZoneState.PAUSED.value:
+            break
+        since = change["changed_at"]
+    return since
 
 
 def _changed(tx: Transaction, new: Zone, event: str, **details: str | int) -> Zone:

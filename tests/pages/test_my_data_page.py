@@ -28,6 +28,7 @@ from volens.consent.subject_key import SubjectPublicKey
 from volens.erase.proof import verify_certificate
 from volens.rights import verify_answer
 from volens.service import samples
+from volens.store.programs import Role
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
@@ -99,6 +100,29 @@ def heading(page: Page) -> str:
 def withdraw(page: Page) -> None:
     page.get_by_role("button", name="Withdraw and erase").click()
     page.wait_for_url("**/withdrawn")
+
+
+def test_a_pause_says_until_when_a_door_without_a_connection_may_know_the_person(
+    page: Page, served: ServedSite, picture: Callable[[Page, str], None]
+) -> None:
+    ada = enrolled(served)
+    with Site.open(served.home) as site:
+        site.zones.set_lease("lobby", 900)
+        door, _token = site.programs.credentials.issue(label="left door", role=Role.DOOR, zone="lobby")
+        site.programs.leases.reserve(door.credential_id, lease_id="1" * 32)
+    scan(page, ada)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("A door without a connection may still recognise you until")).to_be_visible()
+    expect(page.get_by_text("Paused at every door")).to_be_visible()
+    for language in ("de", "fr", "en"):
+        page.set_viewport_size({"width": 320, "height": 700})
+        page.goto(f"{served.url}/me/data?lang={language}")
+        assert not violations(page)
+        assert not overflows(page)
+        picture(page, f"my-data-paused-lease-{language}")
+    with Site.open(served.home) as site:
+        site.programs.credentials.end(door.credential_id)
+        site.zones.set_lease("lobby", 0)
 
 
 def test_from_the_qr_code_to_the_certificate(

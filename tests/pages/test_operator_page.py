@@ -78,11 +78,20 @@ def test_the_overview_names_a_door_that_is_silent_and_leads_to_the_table(site: S
     expect(table.get_by_role("row").filter(has_text="side door")).to_contain_text("good")
 
 
-def test_the_overview_ends_a_pause_with_one_button(site: ServedSite, operator: Page) -> None:
+def test_the_overview_ends_a_pause_with_one_button(
+    site: ServedSite, operator: Page, picture: Callable[[Page, str], None]
+) -> None:
+    with Site.open(site.home) as opened:
+        opened.zones.set_lease("lobby", 60)
+        door = next(one for one in opened.programs.credentials.list() if one.label == "side door")
+        opened.programs.leases.reserve(door.credential_id, lease_id="1" * 32)
     operator.goto(f"{site.url}/operator/zones")
     lobby = operator.get_by_role("region", name="Lobby")
     lobby.get_by_role("button", name="Pause: match no one here").click()
-    expect(lobby.get_by_text("Paused")).to_be_visible()
+    expect(lobby.get_by_text("Paused", exact=True)).to_be_visible()
+    expect(lobby.get_by_text("Paused since")).to_be_visible()
+    expect(lobby.get_by_text("Paused at every door")).to_be_visible()
+    picture(operator, "operator-zones-paused")
     operator.goto(f"{site.url}/operator")
     expect(operator.get_by_text("Lobby is paused")).to_be_visible()
     operator.get_by_role("button", name="End the pause").click()

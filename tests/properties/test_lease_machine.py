@@ -137,8 +137,7 @@ class LeaseMachine(RuleBasedStateMachine):
         person = self.here.pop(data.draw(st.integers(0, len(self.here) - 1)))
         if pauses:
             since = self.house.site.changes.restrict(person.receipt_id)
-            held = self.house.site.programs.leases.revoked_since(Purpose("lobby"), since)
-            self.stopped.append((person, max([since, *(one.stopped_at for one in held)])))
+            self.stopped.append((person, self.house.site.zones.stop_at("lobby", since).stopped_everywhere_at))
             return
         done = self.house.site.withdraw(code=person.code)
         statement = verify_certificate(

@@ -99,7 +99,10 @@ def test_a_withdrawal_ends_the_wait_of_a_door_and_names_both_times(
     assert not say(client, silent, other.lease_id, holds=True)
 
 
-def test_a_restriction_names_both_times_too(client: TestClient, house: House, bearer: Bearer, ada: Person) -> None:
+def test_a_restriction_names_both_times_too(
+    client: TestClient, house: House, bearer: Bearer, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("volens.erase.followers.CONFIRM_S", 0.0)
     assert client.post("/v1/restrictions", json={"code": ada.code}).json()["holders"] == []
     client.post("/v1/restrictions/liftings", json={"code": ada.code})
     door = bearer(Role.DOOR)
@@ -112,6 +115,42 @@ def test_a_restriction_names_both_times_too(client: TestClient, house: House, be
     assert not say(client, door, lease.lease_id, holds=False)
     body = client.post("/v1/restrictions", json={"code": ada.code}).json()
     assert body["stopped_everywhere_at"] == body["restricted_since"]
+
+
+def test_the_pause_of_a_zone_waits_for_its_doors_and_names_both_times(
+    client: TestClient, house: House, bearer: Bearer, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, operator, told = bearer(Role.DOOR), bearer(Role.OPERATOR), list[bool]()
+    lease = held(house, ask(client, door)).claims
+
+    def obey() -> None:
+        told.append(say(client, door, lease.lease_id, holds=True, wait_s=10))
+        say(client, door, lease.lease_id, holds=False)
+
+    def change(state: str) -> dict[str, Any]:
+        answer = client.put("/v1/zones/lobby/state", json={"state": state}, headers=operator)
+        assert answer.status_code == 200
+        body: dict[str, Any] = answer.json()
+        return body
+
+    waiting = threading.Thread(target=obey)
+    waiting.start()
+    paused = change("paused")
+    waiting.join()
+    assert (told, ada.receipt_id in str(paused)) == ([False], False)
+    assert paused["stopped_everywhere_at"] == paused["paused_since"] == "2099-03-01T12:00:00Z"
+    assert [one["acknowledged_at"] for one in paused["holders"]] == ["2099-03-01T12:00:00Z"]
+    assert client.post(URL, json={"model": MODEL}, headers=door).status_code == 503
+    resumed = change("in_use")
+    assert (resumed["paused_since"], resumed["stopped_everywhere_at"], resumed["holders"]) == (None, None, [])
+
+    monkeypatch.setattr("volens.erase.followers.CONFIRM_S", 0.0)
+    house.clock.move(minutes=5)
+    ask(client, door)
+    silent = change("paused")
+    assert (silent["paused_since"], silent["stopped_everywhere_at"]) == ("2099-03-01T12:05:00Z", "2099-03-01T12:06:03Z")
+    house.clock.move(seconds=10)
+    assert change("paused") == silent
 
 
 def test_a_lease_is_refused_with_a_reason(

@@ -1,6 +1,8 @@
 """Leases of a site: who is in one, when it is revoked, and what its holder may decide with it."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
 
 import numpy as np
 import pytest
@@ -21,7 +23,8 @@ TERM = 60
 
 
 @pytest.fixture
-def leased(house: House) -> House:
+def leased(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr("volens.erase.followers.CONFIRM_S", 0.0)
     house.site.zones.set_lease("lobby", TERM)
     publish_sample_notice(house.site, "lobby")
     return house
@@ -104,29 +107,67 @@ def test_a_lease_contains_no_one_who_withdrew_or_paused(leased: House) -> None:
     assert give(leased, door).claims.people == 0
 
 
-@pytest.mark.parametrize("why", ["withdrawn", "paused", "zone", "credential", "by hand"])
+ENDS: Final[dict[str, Callable[[House, Person, str], object]]] = {
+    "withdrawn": lambda house, person, _door: house.withdraw(person),
+    "paused": lambda house, person, _door: house.site.changes.restrict(person.receipt_id),
+    "objected": lambda house, person, _door: house.site.rights.carry_out(
+        house.site.rights.open("objection", [person.receipt_id]).request_id
+    ),
+    "left": lambda house, person, _door: house.site.clocks.leave([person.receipt_id]),
+    "leaves within the term": lambda house, person, _door: house.site.clocks.leave(
+        [person.receipt_id], house.clock() + timedelta(seconds=TERM)
+    ),
+    "zone paused": lambda house, _person, _door: house.site.zones.pause("lobby"),
+    "zone removed": lambda house, _person, _door: house.site.zones.remove("lobby", erase_everyone=True),
+    "zone changed": lambda house, _person, _door: house.site.zones.set_fpir("lobby", "0.01%"),
+    "credential ended": lambda house, _person, door: house.site.programs.credentials.end(door),
+    "by hand": lambda house, _person, door: house.site.programs.leases.revoke(door),
+}
+
+
+@pytest.mark.parametrize("why", list(ENDS))
 def test_what_ends_or_changes_what_doors_decide_revokes_their_leases(leased: House, why: str) -> None:
     person, door = leased.admit(), door_of(leased)
     leases = Leases(leased.store)
     lease_id = give(leased, door).claims.lease_id
     assert leases.acknowledge(door, lease_id, holds=True)
-    match why:
-        case "withdrawn":
-            leased.withdraw(person)
-        case "paused":
-            leased.site.changes.restrict(person.receipt_id)
-        case "zone":
-            leased.site.zones.set_fpir("lobby", "0.01%")
-        case "credential":
-            leased.site.programs.credentials.end(door)
-        case _:
-            leases.revoke(door)
+    ENDS[why](leased, person, door)
     assert not leases.acknowledge(door, lease_id, holds=True)
     assert [one.acknowledged_at for one in leases.list()] == [None]
     assert not leases.acknowledge(door, lease_id, holds=False)
     assert [one.acknowledged_at for one in leases.list()] == [leased.clock()]
     leased.clock.move(seconds=TERM + 10)
     assert leases.list() == []
+
+
+def test_a_consent_that_ends_earlier_revokes_the_leases_that_could_outlive_it(leased: House) -> None:
+    leased.admit()
+    leased.clock.move(days=10, seconds=-300)
+    door, leases = door_of(leased), Leases(leased.store)
+    lease = give(leased, door).claims
+    assert lease.people == 1
+    leased.site.clocks.shorten_retention("lobby", 20)
+    assert leases.acknowledge(door, lease.lease_id, holds=True), "the lease ends long before"
+    leased.site.clocks.shorten_retention("lobby", 10)
+    assert not leases.acknowledge(door, lease.lease_id, holds=True)
+
+
+def test_a_stop_of_collection_leaves_leases_as_they_are(leased: House) -> None:
+    leased.admit()
+    door = door_of(leased)
+    lease = give(leased, door).claims
+    leased.site.cohorts.stop_collecting(None, "lobby")
+    assert Leases(leased.store).acknowledge(door, lease.lease_id, holds=True), "people who agreed are still matched"
+
+
+def test_a_lease_that_was_given_after_a_stop_does_not_count_for_it(leased: House) -> None:
+    ada, other, door = leased.admit(), leased.admit(), door_of(leased)
+    since = leased.site.changes.restrict(ada.receipt_id)
+    leased.clock.move(seconds=1)
+    give(leased, door)
+    leased.site.changes.restrict(other.receipt_id)
+    assert leased.site.zones.stop_at("lobby", since).stopped_everywhere_at == since
+    assert [one.door for one in leased.site.zones.stop_at("lobby", leased.clock()).holders] == ["left door"]
 
 
 def test_a_door_that_got_a_new_lease_holds_no_older_one(leased: House) -> None:
@@ -143,9 +184,9 @@ def test_a_door_that_got_a_new_lease_holds_no_older_one(leased: House) -> None:
 def test_a_revoked_door_gets_no_lease_until_it_is_allowed_again(leased: House) -> None:
     door, leases = door_of(leased), Leases(leased.store)
     lease_id = give(leased, door).claims.lease_id
-    at, held = leases.revoke(door)
-    assert (at, [one.door for one in held]) == (leased.clock(), ["left door"])
-    assert leases.revoke(door)[1] == held, "a repeated call says the same"
+    stop = leases.revoke(door)
+    assert (stop.stopped_at, [one.door for one in stop.holders]) == (leased.clock(), ["left door"])
+    assert leases.revoke(door) == stop, "a repeated call says the same"
     with pytest.raises(RefusedError, match="the leases of this door were revoked"):
         give(leased, door)
     leases.allow(door)

@@ -51,6 +51,27 @@ def test_a_stolen_door_loses_its_credential_and_the_site_gets_new_keys(
     assert volens("credential", "list", "--json").json == {"credentials": []}
 
 
+def test_a_pause_lists_the_doors_that_hold_a_lease(
+    enrolled: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("volens.erase.followers.CONFIRM_S", 0.0)
+    assert volens("zone", "pause", "lobby", "--json").json["holders"] == []
+    volens("zone", "resume", "lobby")
+    door = door_in(home, volens)
+    paused = volens("consent", "restrict", enrolled, "--json").json
+    assert [one["door_id"] for one in paused["holders"]] == [door]
+    assert paused["stopped_everywhere_at"] == paused["holders"][0]["ends_at"] > paused["stopped_at"]
+    assert "without a connection it may know the person until" in volens("consent", "restrict", enrolled).out
+
+    with Site.open(home) as site:
+        site.programs.leases.reserve(door, lease_id="1" * 32)
+    said = volens("zone", "pause", "lobby").out
+    assert "door left door: has not answered; without a connection it may know people of the zone until" in said
+    assert "stopped everywhere: " in said
+    again = volens("zone", "pause", "lobby", "--json").json
+    assert (len(again["holders"]), again["stopped_everywhere_at"] > again["stopped_at"]) == (1, True)
+
+
 def test_a_withdrawal_lists_the_doors_that_hold_a_lease(
     enrolled: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
