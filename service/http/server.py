@@ -100,18 +100,23 @@ class Address:
     def listen(self) -> socket.socket:
         """Return a socket that listens on this address; connections wait in its queue until the service is ready.
 
+        They send at once (TCP_NODELAY, which they inherit): asyncio sets that only on sockets that it made itself.
+        Without it the body of each response waits for the client's delayed acknowledgement of the head, 40 ms.
+
         Raises:
             UnavailableError: another process listens there, or this machine does not allow or know the address.
         """
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
-            return socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
+            listener = socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
         except OSError as error:
             advice = {
                 errno.EADDRINUSE: "another program listens there; stop it, or give another --port",
                 errno.EACCES: "this user may not listen there; give a --port from 1024",
             }.get(error.errno or 0, "this machine has no such address; check --host")
             raise UnavailableError(f"cannot listen on {self.host}:{self.port}; {advice}") from None
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
 
 
 @final

@@ -84,6 +84,13 @@ def test_a_process_responds_to_a_door_and_ends_on_sigterm(home: Path) -> None:
         assert process.wait(PATIENCE_S) == 0
 
 
+def test_a_response_does_not_wait_for_an_acknowledgement() -> None:
+    with Address("127.0.0.1", free_port()).listen() as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("more", [(), ("--json",), ("--workers", "2")], ids=["text", "json", "workers"])
 def test_a_port_in_use_is_one_sentence(home: Path, more: tuple[str, ...]) -> None:
     with socket.socket() as taken:
