@@ -128,11 +128,17 @@ class ChangeSignal(Protocol):
 class RemoteDatabase(Protocol):
     """What an engine can do besides if the database is on a server, where each read is a round trip."""
 
-    def begin_read(self, query: PreparedQuery, values: Mapping[str, int]) -> AbstractContextManager[Callable[[], Rows]]:
-        """Send a query, and return what waits for its rows, as committed at a time in between.
+    def read_after(
+        self, other: "RemoteDatabase", first: PreparedQuery, query: PreparedQuery, values: Mapping[str, object]
+    ) -> tuple[Rows, Rows]:
+        """Return the rows of a query without parameters of `other`, and those of a query of this database.
 
-        So two databases answer in one round trip. The parameters are whole numbers. A standby, whose answers may be
-        old, raises UnavailableError.
+        Both are as committed at times between call and return, and cost one round trip: one message if both are
+        schemas of one database, and then the first is answered first; otherwise both are asked before either answer is
+        waited for.
+
+        Raises:
+            UnavailableError: a server does not answer, or is a standby, whose answers may be old.
         """
         ...
 
@@ -189,6 +195,13 @@ class StoreEngine(Protocol):
 
     def read_prepared(self) -> AbstractContextManager[ReadSnapshot]:
         """Read in one consistent snapshot, with prepared queries only; cheaper than `read`."""
+        ...
+
+    def read_each(self) -> AbstractContextManager[ReadSnapshot]:
+        """Read with prepared queries that need not be of one snapshot; cheaper than `read_prepared` on a server.
+
+        Each is as committed when it runs, and is one round trip.
+        """
         ...
 
     def read_value(self, query: PreparedQuery) -> Any:  # noqa: ANN401  whatever the column has

@@ -26,7 +26,7 @@ from volens.store.postgres.postgres_connections import (
     pooled_engine,
 )
 from volens.store.postgres.postgres_errors import is_lost, meant, translated
-from volens.store.postgres.postgres_remote import PostgresRemote
+from volens.store.postgres.postgres_remote import PostgresRemote, RemoteReads
 from volens.store.postgres.postgres_schema import PostgresSchema, check_server
 from volens.store.postgres.postgres_self_check import check_refusals
 from volens.store.postgres.postgres_snapshot import PostgresSnapshot, driver_of
@@ -90,7 +90,7 @@ class PostgresEngine:
         self._schema = PostgresSchema(self.name, line, url.schema, revisions, rollout)
         self.attached: dict[str, Any] = {}
         self._engine = pooled_engine(url, self.attached)
-        self.remote = PostgresRemote(self.name, url.schema, self._new_reader, self._is_due, self._check_against)
+        self.remote = PostgresRemote(url, self._new_reader, self._is_due, self._check_against)
         self._compared: str | None = None
         self._compared_at = -float("inf")
         try:
@@ -131,10 +131,14 @@ class PostgresEngine:
             self._check(connection)
             yield PostgresSnapshot(driver_of(connection.connection), self.attached)
 
+    @contextmanager
+    def read_each(self) -> Generator[RemoteReads]:
+        """Read with prepared queries, each in one round trip."""
+        yield RemoteReads(self.remote, self.attached)
+
     def read_value(self, query: PreparedQuery) -> Any:  # noqa: ANN401  whatever the column has
         """Return the one value of a query without parameters, as committed now: one round trip."""
-        with self.remote.begin_read(query, {}) as rows:
-            ((value,),) = rows()
+        ((value,),) = self.remote.read(query, {})
         return value
 
     @contextmanager

@@ -9,7 +9,14 @@ from patience import PATIENCE_S
 from postgres_server import PostgresServer
 
 from benchmarks.latency.delaying_proxy import DelayingProxy
-from volens.consent import ProbeEmbedding, Purpose, TamperError, UnavailableError, UnitVector, permit_probe
+from volens.consent import (
+    ProbeEmbedding,
+    Purpose,
+    TamperError,
+    UnavailableError,
+    UnitVector,
+    permit_probe,
+)
 from volens.index import Decision, identify
 from volens.store import read_databases
 from volens.store.postgres import pipelined_reads
@@ -17,8 +24,8 @@ from volens.store.primary_read import MOST_NEWS
 from volens.store.promises import zone_of
 
 LOBBY = Purpose("lobby")
-DATABASES = 2
-"""Data and keyring: each is asked over a connection of its own."""
+MESSAGES = {False: 1, True: 2}
+"""How many messages ask data and keyring: schemas of one database, or each over a connection of its own."""
 
 
 @pytest.fixture
@@ -54,10 +61,16 @@ def a_consent_elsewhere(house: House) -> None:
     house.invite()
 
 
+@pytest.mark.parametrize("is_keyring_apart", [False, True])
 @pytest.mark.parametrize("meanwhile", [nothing, a_consent_elsewhere])
 def test_a_decision_is_one_round_trip(
-    house: House, node: House, proxy: DelayingProxy, meanwhile: Callable[[House], None]
+    house: House,
+    node: House,
+    proxy: DelayingProxy,
+    meanwhile: Callable[[House], None],
+    is_keyring_apart: bool,  # noqa: FBT001  a parameter of pytest
 ) -> None:
+    messages = MESSAGES[is_keyring_apart]
     ada = house.admit()
     decide = decider(node, ada)
     meanwhile(house)
@@ -67,17 +80,17 @@ def test_a_decision_is_one_round_trip(
     deciding = threading.Thread(target=lambda: decisions.append(decide()))
     deciding.start()
     for _ in range(int(PATIENCE_S / 0.01)):
-        if proxy.sent >= DATABASES or not deciding.is_alive():
+        if proxy.sent >= messages or not deciding.is_alive():
             break
         deciding.join(0.01)
-    assert (proxy.sent, proxy.answered) == (DATABASES, 0)
+    assert (proxy.sent, proxy.answered) == (messages, 0)
 
     proxy.release()
     deciding.join()
 
     assert decisions[0].match is not None
     assert decisions[0].match.receipt_id == ada.receipt_id
-    assert (proxy.sent, proxy.answered) == (DATABASES, DATABASES)
+    assert (proxy.sent, proxy.answered) == (messages, messages)
 
 
 def test_a_withdrawal_before_the_decision_is_never_missed(house: House, node: House) -> None:
