@@ -5,6 +5,8 @@
 2. 200: its cosignature is verified and stored.
 3. 409 with a size: the witness knows another checkpoint than the site thinks; ask again from that size, once.
 4. Everything else is a problem in one sentence. The next attempt follows after one minute, then two, up to an hour.
+5. One process of the site asks at a time: they take turns (`Processes.has_turn`), so that a process that reaches no
+   witness does not keep the others from it.
 
 A witness that knows a longer log, or another one of the same size, proves that the log was rolled back or forked; its
 problem says so.
@@ -69,6 +71,7 @@ class WitnessCollector:
     ) -> None:
         """Create the collector; nothing is sent yet. `timeout_s` limits each request."""
         self._witnesses = site.log.witnesses
+        self._processes = site.programs.processes
         self._public = public
         self._resolve = resolve
         self._timeout_s = timeout_s
@@ -78,7 +81,7 @@ class WitnessCollector:
         self._loop: threading.Thread | None = None
 
     def start(self, report: Callable[[Asked], None]) -> None:
-        """Ask from now on, whenever the public log has a new checkpoint; look for one every `POLL_S` seconds.
+        """Ask in turn from now on, whenever the public log has a new checkpoint; look for one every `POLL_S` seconds.
 
         `report` is called with each result, in the background thread.
         """
@@ -101,20 +104,30 @@ class WitnessCollector:
         head = self._public.head()
         return [self._asked(witness, head) for witness in self._witnesses.missing(head)]
 
+    def collect_in_turn(self, report: Callable[[Asked], None]) -> None:
+        """Do what the background thread does once: if it is this process's turn, ask each witness that is due.
+
+        Raises:
+            TamperError, UnavailableError: see `collect`.
+        """
+        if not self._processes.has_turn():
+            return
+        head = self._public.head()
+        for witness in self._witnesses.missing(head):
+            failed, due = self._failures.get(witness.witness_id, (0, 0.0))
+            if self._ended.is_set() or time.monotonic() < due:
+                continue
+            asked = self._asked(witness, head)
+            self._failures.pop(witness.witness_id, None)
+            if asked.problem is not None:
+                pause = min(POLL_S * 2**failed, LONGEST_PAUSE_S)
+                self._failures[witness.witness_id] = (failed + 1, time.monotonic() + pause)
+            report(asked)
+
     def _run(self, report: Callable[[Asked], None]) -> None:
         while not self._ended.is_set():
             with suppress(UnavailableError, TamperError):  # busy now, or broken: 'volens doctor' names it
-                head = self._public.head()
-                for witness in self._witnesses.missing(head):
-                    failed, due = self._failures.get(witness.witness_id, (0, 0.0))
-                    if self._ended.is_set() or time.monotonic() < due:
-                        continue
-                    asked = self._asked(witness, head)
-                    self._failures.pop(witness.witness_id, None)
-                    if asked.problem is not None:
-                        pause = min(POLL_S * 2**failed, LONGEST_PAUSE_S)
-                        self._failures[witness.witness_id] = (failed + 1, time.monotonic() + pause)
-                    report(asked)
+                self.collect_in_turn(report)
             self._ended.wait(POLL_S)
 
     def _asked(self, witness: Witness, head: SignedHead) -> Asked:

@@ -21,6 +21,9 @@ from volens.store.schema.data_tables import REVISIONS
 from volens.store.schema.data_tables import process as table
 from volens.store.store import Store
 
+TURN: Final = timedelta(minutes=10)
+"""How long one process does the chores of the site, before the next one does."""
+
 _FORGOTTEN: Final = timedelta(minutes=10)
 
 
@@ -129,6 +132,16 @@ class Processes:
             )
             for row in rows
         ]
+
+    def has_turn(self) -> bool:
+        """Return whether this process does a chore of the site now, which is needed once: all take turns of `TURN`.
+
+        If no process has reported, it does. Not exclusive: two may both have it where their clocks differ, so that a
+        chore must do no harm if it is done twice.
+        """
+        running = [one.process_id for one in self.running()]
+        turn = int(self._store.now().timestamp() / TURN.total_seconds())
+        return not running or running[turn % len(running)] == self._store.process_id
 
     def last_reported(self) -> list[str]:
         """Return the ids of the other processes that reported within `SILENT` of the newest report, however old it is.

@@ -14,11 +14,14 @@ from tlog_scales.signing import Vkey
 
 from tests.unit.rights.test_static_tiles import OnDisk
 from tests.unit.store.raw import DATA, tamper
+from volens import Site
 from volens.audit import open_checkpoint
 from volens.audit.cosignature import WitnessKey, cosignatures_of, require_quorum
 from volens.consent import InputError, RefusedError, TamperError, UnknownError
 from volens.service.cosigning import Asked, WitnessCollector
 from volens.service.webhooks import Resolve, look_up
+from volens.store.programs.processes import TURN
+from volens.store.rollout import SILENT
 
 AT_ONCE, DAY = timedelta(), timedelta(days=1)
 
@@ -210,6 +213,31 @@ def test_the_background_thread_asks_and_ends(house: House) -> None:
         collector.close()
     assert [asked.problem for asked in seen] == [None]
     assert published(house).count("\N{EM DASH}") == 2
+
+
+def test_one_process_of_a_site_asks_at_a_time_and_all_take_turns(house: House) -> None:
+    with known(house, SmallWitness()) as here, closing(Site.open(house.site.home, clock=house.clock)) as other:
+        here.behaviour = answer(404)
+        processes = {"a" * 16: house.site, "b" * 16: other}
+        for name, site in processes.items():
+            site.installation.store.process_id = name
+            site.programs.processes.report(name, house.clock(), 0, 0)
+        asked = list[str]()
+        for _ in range(4):
+            house.clock.move(seconds=TURN.total_seconds())
+            for name, site in processes.items():
+                site.programs.processes.report(name, house.clock(), 0, 0)
+            for name, site in processes.items():
+                with closing(WitnessCollector(site, site.log.public(AT_ONCE))) as collector:
+                    seen = list[Asked]()
+                    collector.collect_in_turn(seen.append)
+                    asked += [name] * len(seen)
+        assert sorted(asked) == ["a" * 16, "a" * 16, "b" * 16, "b" * 16]
+        assert asked[:2] == asked[2:]
+        house.clock.move(seconds=SILENT.total_seconds() + 1)
+        other.programs.processes.report("b" * 16, house.clock(), 0, 0)
+        assert other.programs.processes.has_turn(), "the only one that is left"
+        assert not house.site.programs.processes.has_turn()
 
 
 def test_a_witness_is_added_and_removed_once(house: House) -> None:
