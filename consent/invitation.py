@@ -1,6 +1,6 @@
 """An invitation: a link, for one use, to the pages on which a person reads the notice and says yes or no.
 
-An invitation grants nothing by itself: whoever has its token may answer for the person until it expires. The token is
+An invitation grants nothing by itself: a caller with its token may answer for the person until it expires. The token is
 not stored. It is the invitation's random id and a keyed check of it, so a stolen data file opens no invitation, and an
 invitation that has ended needs no digest to recognise its holder.
 """

@@ -1,6 +1,6 @@
 """The refusal receipt: the site signs that it asked a person about a zone, and that this person said no.
 
-It names nobody. Its number is random, and the site does not keep it: it is about the person who keeps the file.
+It names no one. Its number is random, and the site does not keep it: it is about the person who keeps the file.
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def verify_refusal(data: bytes, *public_keys: bytes) -> Refusal:
         InputError: the bytes are not a refusal receipt of this version.
         TamperError: the signature is not by one of these keys over these bytes.
 
-    Not checked: whose it is; it names nobody.
+    Not checked: whose it is; it names no one.
     """
     token, _ = REFUSAL.from_file(data)
     return REFUSAL.verify(token, *public_keys)

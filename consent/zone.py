@@ -267,7 +267,7 @@ class Zone:
         _check_lease(lease_seconds, self.purpose, self.custody, self.second_factor)
 
     def check_no_challenge(self) -> None:
-        """Refuse to decide about a picture or a stream, in which nobody was asked to turn the head.
+        """Refuse to decide about a picture or a stream, in which no one was asked to turn the head.
 
         Raises:
             RefusedError: the zone asks for the head-turn challenge.

@@ -25,7 +25,7 @@ def reissue_code(
         TamperError: the rows of the consent do not verify.
         UnavailableError: the store cannot be written; nothing was changed.
 
-    Not checked: the person's identity. Whoever has the new code can end the consent, and nothing else.
+    Not checked: the person's identity. A caller with the new code can end the consent, and nothing else.
     """
     public_url = Defaults(store).public_url()
     with store.write() as tx:

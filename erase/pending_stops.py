@@ -142,7 +142,7 @@ class PendingStops:
         self._retry_at = 0.0
 
     def take(self, stops: Iterable[Stop], problem: str = "") -> None:
-        """Stop consents in memory, and keep the stops for `HELD_S`, so that whoever commits them first does so.
+        """Stop consents in memory, and keep the stops for `HELD_S`, so that the first that can commit them does.
 
         `problem` is why another process could not commit them. Cost: no read and no write.
         """
@@ -334,7 +334,7 @@ class PendingStops:
             one.problem, one.not_before = _sentence(error), self._clock() + _LONGEST_RETRY_S
 
     def _settle(self, receipt_ids: Sequence[ReceiptId]) -> None:
-        """Forget the stops whose erasure is finished, whoever did it."""
+        """Forget the stops whose erasure is finished, by any process."""
         try:
             with self._installation.store.read() as connection:
                 states = states_of(connection, receipt_ids)

@@ -1,4 +1,4 @@
-"""Removal of a zone: for ever, and only once nobody has a consent in force there."""
+"""Removal of a zone: for ever, and only once no one has a consent in force there."""
 
 from volens.consent import EndReason, Purpose, RefusedError, Zone
 from volens.consent.zone import ZoneState
@@ -17,7 +17,7 @@ def remove_zone(
     """Remove a zone; return it and the erasures of its people.
 
     1. Without `erase_everyone`, a zone with people is refused, and nothing is changed.
-    2. The zone is paused, so that nobody is matched or enrolled there any more.
+    2. The zone is paused, so that no one is matched or enrolled there any more.
     3. Its consents end, and their data is erased, each with a certificate.
     4. It is removed, in one transaction with the check that no consent came in meanwhile. Open invitations are
        cancelled.

@@ -98,7 +98,7 @@ def calibrate(
 
     Raises:
         UnknownError: there is no such zone, or it has no counts of this model.
-        RefusedError: in this zone the person holds the key, so nobody is searched for.
+        RefusedError: in this zone the person holds the key, so no one is searched for.
         TamperError: counts do not open, or the rows of the zone do not verify.
     """
     with store.read() as connection:

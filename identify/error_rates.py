@@ -45,10 +45,10 @@ class Rate:
 def rate_over_people(errors: NDArray[np.int64], trials: NDArray[np.int64], looks: NDArray[np.int64]) -> Rate:
     """Return errors / trials, with an interval over people; arrays (n,) by person, each with a trial or more.
 
-    `looks` are the photos of each person: if nobody has an error, the upper end is for a person who has one in each.
+    `looks` are the photos of each person: if no one has an error, the upper end is for a person who has one in each.
 
     Raises:
-        ValueError: there is nobody.
+        ValueError: there is no one.
     """
     people, found = len(errors), int(np.count_nonzero(errors))
     low, high = clopper_pearson(found, people)
@@ -67,7 +67,7 @@ class ErrorRates:
     """
 
     def __init__(self, own: NDArray[np.uint32], others: NDArray[np.uint32]) -> None:
-        """Take counts, uint32 (people, BINS) each, or of nobody."""
+        """Take counts, uint32 (people, BINS) each, or of no one."""
         genuine, pairs = (one.reshape(-1, BINS).astype(np.int64) for one in (own, others))
         looks, has_pairs = genuine.sum(axis=1), pairs.any(axis=1)
         self._own = genuine[looks > 0]

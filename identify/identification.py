@@ -11,7 +11,7 @@ REASONS: Final[dict[str, str]] = {
     NotCompared.CUT_OFF: "the face is partly outside the picture; stand in the middle",
     NotCompared.NOT_LIVE: "the check for a live person did not pass; stand alone in good light, and try again",
 }
-"""Why a face was not compared with anybody (`FaceDecision.reason`), in words for people."""
+"""Why a face was not compared with anyone (`FaceDecision.reason`), in words for people."""
 
 
 @final

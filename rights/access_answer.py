@@ -9,7 +9,7 @@
 An invitation that is open is held too: about a person who has not agreed to anything yet.
 
 If nothing is held, the answer has no records but is signed and logged in the same way: it states what was searched, how
-many rows of each kind were found, and which certificates were issued. It is never about nobody: it names the text or
+many rows of each kind were found, and which certificates were issued. It is never about no one: it names the text or
 the receipt that was searched for, the identifiers that it was compared with, and what was not searched.
 """
 
@@ -142,7 +142,7 @@ def answer_unknown(store: Store, searched_for: str) -> AccessAnswer:
     except SeveralPeopleError as several:
         found = list(several.receipt_ids)
     if found:
-        raise RefusedError("somebody is found by this text, so it cannot be answered that nothing is held; name them")
+        raise RefusedError("a person is found by this text, so it cannot be answered that nothing is held; name them")
     # 2.
     return _answer(store, [], [_Terms(text, COMPARED_WITH)], invitations_about(store, text), with_embedding=False)
 

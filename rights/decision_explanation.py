@@ -27,7 +27,7 @@ an access request, handed over at the desk, has all visits that are kept."""
 
 NOT_KEPT: Final = (
     "a face that matches no person leaves no record: whether a door saw you and did not recognise you is not known",
-    "no comparison score of a door is kept, of you or of anybody else; neither are the face at the door and the photos",
+    "no comparison score of a door is kept, of you or of anyone else; neither are the face at the door and the photos",
     "visits are kept by the minute, and only the first one of each minute",
 )
 
@@ -85,7 +85,7 @@ class Explanation:
         closed_because: what would keep a door closed for this person now, in sentences; empty if nothing would.
         visits: of the last seven days, the newest first; empty if the zone keeps none.
         match_history_days: how long the zone keeps visits; 0 keeps none.
-        not_kept: what nobody can tell, and why.
+        not_kept: what no one can tell, and why.
     """
 
     zone: Purpose

@@ -102,7 +102,7 @@ def explain_refusals(
     missed = None
     if zone.custody is Custody.OPERATOR:
         threshold = min(1.0, model.thresholds.identification(references, zone.fpir) + shift)
-        with suppress(UnknownError):  # nobody's scores are counted yet
+        with suppress(UnknownError):  # no one's scores are counted yet
             measured = calibrate(store, purpose, model, at_most=SAMPLED)
             missed = measured.now.fnir if measured.enough else None
     else:

@@ -49,7 +49,7 @@ def explain(
 ) -> Output:
     """Tell the person who asks what the doors decided lately, and what would keep them closed now.
 
-    Only the person can ask, with the receipt or the withdrawal code. Nothing is told about anybody else. With --zone,
+    Only the person can ask, with the receipt or the withdrawal code. Nothing is told about anyone else. With --zone,
     the operator learns what a refusal can come from: what is compared, what is required, what is not known; no visit.
     """
     if [receipt, code, zone].count(None) != 2:  # noqa: PLR2004  one of the three
@@ -91,7 +91,7 @@ def _text(told: Explanation, zone: ZoneInfo) -> str:
     if told.match_history_days:
         kept = counted(told.match_history_days, "day")
         lines.append(f"your visits are kept for {kept}; 'volens export' has them all")
-    lines.append("not kept, so nobody can tell you:")
+    lines.append("not kept, so no one can tell you:")
     lines += [f"- {one}" for one in told.not_kept]
     return "\n".join(lines)
 

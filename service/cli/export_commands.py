@@ -31,7 +31,7 @@ def export(
     unknown: Annotated[
         bool,
         typer.Option(
-            "--unknown", help="Sign that nothing is stored about PERSON, if nobody is found by exactly these words."
+            "--unknown", help="Sign that nothing is stored about PERSON, if no one is found by exactly these words."
         ),
     ] = False,
     without_embedding: Annotated[
@@ -50,7 +50,7 @@ def export(
 
     A person who is only invited is found by name, by number in the staff list, or by the link of the invitation.
 
-    If nobody is found, nothing is written, and names that are nearly the same are shown. With --unknown, the file then
+    If no one is found, nothing is written, and names that are nearly the same are shown. With --unknown, the file then
     says that nothing is stored, what was searched for, and what was not.
     """
     if verify is not None:

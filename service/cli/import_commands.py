@@ -50,7 +50,7 @@ def import_people(
     """Enroll many people who gave consent, from a table with one row for each.
 
     Each row names the receipt of a consent in force; no consent is created. A person who is refused does not stop the
-    others, and a second run enrolls nobody twice. Paths are relative to the table.
+    others, and a second run enrolls no one twice. Paths are relative to the table.
     """
     people = _people(read_file(table, "table"), table.absolute().parent)
     must_be_new(report, "report")

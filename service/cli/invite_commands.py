@@ -151,7 +151,7 @@ def import_people(
 ) -> None:
     """Invite many people from a table, with a report on each row.
 
-    All are invited in one transaction. A row that is refused does not stop the others, and a second run invites nobody
+    All are invited in one transaction. A row that is refused does not stop the others, and a second run invites no one
     twice.
     """
     data = read_file(people, "table")
@@ -187,7 +187,7 @@ def record(
         Path | None, typer.Option(help="File for a signed receipt, if the person wants one.", show_default=False)
     ] = None,
 ) -> Output:
-    """Count that a person said no at the desk. Who it was is not recorded; a receipt names nobody."""
+    """Count that a person said no at the desk. Who it was is not recorded; a receipt names no one."""
     must_be_new(out, "refusal receipt")
     name = site.defaults.zone(zone)
     receipt = site.offers.refuse(name, receipt_wanted=out is not None)
@@ -208,7 +208,7 @@ def verify(
     said = verify_refusal(read_file(receipt, "refusal receipt"), *key.public_keys)
     text = (
         f"valid: signed by {key.name}\non {said.refused_on}, a person was asked about zone {shown(said.zone)} by "
-        f"{shown(said.controller)}, and said no\nit names nobody: it is about the person who kept the file"
+        f"{shown(said.controller)}, and said no\nit names no one: it is about the person who kept the file"
     )
     document = members(said, "refusal_id site_id controller contact zone") | {"refused_on": f"{said.refused_on}"}
     return {"valid": True, "signed_by": key.name} | document, text

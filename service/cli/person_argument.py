@@ -18,7 +18,7 @@ _SUFFIXES: Final = frozenset(
 )
 _SEPARATORS: Final = frozenset({os.sep, "/", "\\"})
 _NOBODY: Final = (
-    "nobody is found by this receipt, id, name or number among the consents in force; check it, or pass the receipt's "
+    "no one is found by this receipt, id, name or number among the consents in force; check it, or pass the receipt's "
     "file. The names of ended consents are erased"
 )
 

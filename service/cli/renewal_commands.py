@@ -148,7 +148,7 @@ def reissue_code(
 ) -> Output:
     """Issue a lost receipt again, with a new withdrawal code; the old code stops working.
 
-    Check the person's identity first: whoever has the code can end the consent.
+    Check the person's identity first: a person who has the code can end the consent.
     """
     receipt_id = site.changes.in_force(receipts_meant(site, receipt)).receipt_id
     with TakeHomeFiles(out) as files:

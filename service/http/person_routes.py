@@ -141,8 +141,8 @@ class ExplanationAnswer(BaseModel):
     visits: list[VisitAnswer]
     match_history_days: int = Field(description="how long the zone keeps visits; 0 keeps none", examples=[90])
     not_kept: list[str] = Field(
-        description="what nobody can tell, and why",
-        examples=[["no comparison score of a door is kept, of you or of anybody else"]],
+        description="what no one can tell, and why",
+        examples=[["no comparison score of a door is kept, of you or of anyone else"]],
     )
 
 

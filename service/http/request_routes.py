@@ -96,7 +96,7 @@ async def open_request(app_state: SharedState, new: NewRequest, idempotent: Idem
         is_id = not isinstance(person, str) or SUBJECT_ID.fullmatch(person) is not None
         receipt_ids = site.receipts_of(person) if person is not None and is_id else []
         if person is not None and not receipt_ids:
-            raise InputError("nobody is found by this; check it, or send unknown instead if the person is not found")
+            raise InputError("no one is found by this; check it, or send unknown instead if the person is not found")
         return StorableResponse(_answer(site, site.rights.open(new.kind, receipt_ids)))
 
     return await idempotent.run(app_state.desk_pool, open_it, new)

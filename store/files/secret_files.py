@@ -1,7 +1,7 @@
 """Files with secrets: who may read them, also where a secrets manager lays them.
 
 1. Below the folders of a secrets manager (`$CREDENTIALS_DIRECTORY` of systemd, ``/run/secrets`` of Docker and
-   Kubernetes) a file belongs to root or to the user of this process, and nobody else can write it. systemd shows
+   Kubernetes) a file belongs to root or to the user of this process, and no one else can write it. systemd shows
    credentials as 0440, Docker and Kubernetes as 0444 or 0440; the folder, or the container, keeps other users out.
 2. Elsewhere only the owner has rights (0600 or 0400).
 

@@ -326,7 +326,7 @@ class Keyring:
         """
         wrapped = read_wrapped_keys(connection, self.engine.name)
         if wrapped.epoch > self.epoch:
-            # Nobody exchanges the root key now, because that needs the write lock too.
+            # No one exchanges the root key now, because that needs the write lock too.
             self.unlocked.replace_by(self._unlocked_anew(is_locked=True))
         with self.unlocked.lock:
             self._add_buckets(wrapped)

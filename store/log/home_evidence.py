@@ -1,6 +1,6 @@
 """Evidence that a site keeps in its own home: the newest checkpoint, and the certificates.
 
-It notices that data file and keyring were both replaced by older copies, which fit together. Whoever replaces the
+It notices that data file and keyring were both replaced by older copies, which fit together. Replacing the
 evidence too is not noticed here, but by evidence elsewhere: with people, recipients, backups (`volens doctor
 --evidence`).
 """

@@ -221,7 +221,7 @@ def refuse_invitation(tx: Transaction, one: StoredInvitation) -> None:
 
 
 def cancel_invitations(tx: Transaction, which: Callable[[StoredInvitation], bool]) -> None:
-    """Cancel the open invitations that `which` selects, because nobody may be asked any more.
+    """Cancel the open invitations that `which` selects, because no one may be asked any more.
 
     An open one whose row does not verify is deleted, whichever it is: it opens nothing, and must not stop an order.
     """

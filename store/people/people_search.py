@@ -1,6 +1,6 @@
 """Finds a person's consents by an id, a name or an external id.
 
-Only the operator's own commands learn who has a name. The service learns only that nobody has it, for an answer that
+Only the operator's own commands learn who has a name. The service learns only that no one has it, for an answer that
 nothing is held.
 """
 

@@ -19,6 +19,10 @@ SEALED_TABLES = ["grant_secret", *(one.table.name for one in PERSONAL if one.sea
 JSON_READERS = {"volens.consent.json_reader", "volens.consent.canonical"}
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".npy", ".npz", ".pkl")
 OF_A_PAGE = re.compile(r"docs/pages/[a-z-]+\.png")
+VAGUE = re.compile(r"\b(nobody|somebody|anybody|whoever|whomever)\b", re.IGNORECASE)
+OF_READERS = (".py", ".html", ".toml", ".po", ".js", ".md")
+# History, decisions that were made, and the words by which notices are checked.
+OTHER_WORDS = ("tests/", "docs/adr/", "CHANGELOG.md", "consent/law/notice_words.toml")
 LEFT_OUT = {".git", ".venv", "node_modules", "demo-out", "dist", "build"}
 
 
@@ -127,6 +131,11 @@ def test_no_picture_and_no_array_of_a_person_is_under_version_control() -> None:
     assert "pyproject.toml" in files
     pictures = [name for name in files if name.lower().endswith(PICTURES)]
     assert [name for name in pictures if not OF_A_PAGE.fullmatch(name)] == []
+
+
+def test_texts_name_the_person_who_acts_and_not_somebody() -> None:
+    names = [one for one in tracked_files() if one.endswith(OF_READERS) and not one.startswith(OTHER_WORDS)]
+    assert [one for one in names if VAGUE.search((ROOT / one).read_text("utf-8"))] == []
 
 
 def test_the_pictures_of_pages_show_no_face() -> None:

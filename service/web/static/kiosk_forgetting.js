@@ -121,7 +121,7 @@ export class Forgetting {
     }
   }
 
-  // Says what has ended, and what has not: nobody is told to be forgotten while another consent is in force.
+  // Says what has ended, and what has not: no one is told to be forgotten while another consent is in force.
   #ended({ certificate_id: certificate, in_force: others }) {
     const zones = others.map((one) => one.zone).join(", ");
     this.screens.write(document.getElementById("forgotten"), zones ? "ended" : "forgotten");

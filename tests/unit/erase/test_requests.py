@@ -97,10 +97,10 @@ def test_somebody_who_is_found_is_never_answered_that_nothing_is_held(house: Hou
     house.site.link_external_id(person.receipt_id, "4711-A")
     request = rights.open("access", [])
     for text in ("ada  CANARY example", person.receipt_id.upper(), person.subject_id, " 4711\N{NON-BREAKING HYPHEN}a"):
-        with pytest.raises(RefusedError, match="somebody is found by this text"):
+        with pytest.raises(RefusedError, match="a person is found by this text"):
             rights.answer(request.request_id, tmp_path / "answer.zip", searched_for=text)
     house.admit()  # of the same name: the search finds two people
-    with pytest.raises(RefusedError, match="somebody is found by this text"):
+    with pytest.raises(RefusedError, match="a person is found by this text"):
         rights.answer(request.request_id, tmp_path / "answer.zip", searched_for="Ada Canary Example")
     assert not (tmp_path / "answer.zip").exists()
     assert rights.requests() == [request]

@@ -71,7 +71,7 @@ def test_a_decision_is_explained_to_the_person_and_not_to_the_desk(
     assert said.code == 0
     assert "identify  this machine" in said.out
     assert "nothing would keep a door closed for you" in said.out
-    assert "not kept, so nobody can tell you:" in said.out
+    assert "not kept, so no one can tell you:" in said.out
     assert len(volens("decisions", "explain", enrolled, "--json").json["visits"]) == 1
     assert volens("decisions", "explain", "Ada Canary").code == 2
     assert volens("decisions", "explain").code == 2

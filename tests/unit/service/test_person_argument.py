@@ -66,7 +66,7 @@ def test_a_name_that_finds_nobody_shows_near_names(jose: Path, volens: Command, 
     assert jose.exists()
     said = volens(*command, "Jose O'Brien-Ruiz")
     assert said.code == 1
-    assert said.err.startswith("names that are nearly the same:\n  José O’Brien-Ruiz\nvolens: nobody is found")  # noqa: RUF001
+    assert said.err.startswith("names that are nearly the same:\n  José O’Brien-Ruiz\nvolens: no one is found")  # noqa: RUF001
     assert said.out == ""
     assert not Path("answer.zip").exists()
     assert logged("access.answered") == logged("request.opened") == 0
