@@ -60,6 +60,9 @@ class AppState:
         revocation_pool: carries them out. Neither of the two waits for the other, or for withdrawals, so that no answer
             shows what an earlier message did.
         job_pool: runs long jobs, one after the other.
+        health_pool: reads what metrics and readiness need, so that they wait for no work of the site.
+        credential_pool: checks credentials of a site on a server, which may be slow to answer; None for files, where a
+            check costs less than a thread.
         issuer: verifies tokens of a trusted issuer; None if only our own credentials are accepted.
         staff_issuer: where staff sign in, if not with a passkey of this site; None without one.
         address_limiter: limits addresses that send no valid credential. All workers together allow as many guesses as
@@ -109,6 +112,9 @@ class AppState:
         self.hook_pool = ThreadPool("hooks", 1, waiting)
         self.revocation_pool = ThreadPool("revocations", 1, waiting)
         self.job_pool = ThreadPool("jobs", 1, 8)
+        self.health_pool = ThreadPool("health", 2, 8)
+        is_remote = site.installation.store.data.remote is not None
+        self.credential_pool = ThreadPool("credentials", 4, waiting) if is_remote else None
         self.public_log = site.log.public(public_log_period)
         self.public_log_pool = ThreadPool("public log", 1, 32)
         self.page_pool = ThreadPool("pages", 2, waiting)
@@ -170,9 +176,11 @@ class AppState:
         for pool in (
             *(self.model_pool, self.large_frame_pool, self.enrollment_pool, self.answer_pool),
             *(self.job_pool, self.public_log_pool, self.page_pool, self.desk_pool),
-            *(self.withdrawal_pool, self.hook_pool, self.revocation_pool),
+            *(self.withdrawal_pool, self.hook_pool, self.revocation_pool, self.health_pool),
         ):
             pool.close()
+        if self.credential_pool is not None:
+            self.credential_pool.close()
         self.image_decoder.close()
         self.withdrawal_checks.close()
         self.stop_keeper.close()

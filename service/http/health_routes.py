@@ -1,8 +1,10 @@
 """Liveness, readiness, metrics, and the contact for reports of vulnerabilities."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -18,6 +20,11 @@ router: Final = APIRouter(tags=["health"])
 guarded: Final = APIRouter(tags=["health"], route_class=GuardedRoute)
 """With a credential, because the metrics describe a workplace."""
 
+
+Result = TypeVar("Result")
+
+WITHIN_S: Final = 5.0
+"""How long the state of the site may be read for an answer: Prometheus and load balancers wait for ten seconds."""
 
 LATE: Final = timedelta(minutes=1)
 """How long an erasure may be under way before the service counts as not ready.
@@ -73,7 +80,7 @@ async def readyz(app_state: SharedState, response: Response) -> Health:
         return found + ([] if alarm is None else ["data has outlived its clock; run 'volens sweep'"]), notes
 
     try:
-        found, notes = await app_state.desk_pool.run(missing)
+        found, notes = await _read(app_state, missing)
     except UnavailableError as error:
         found, notes = [*unrecorded(), str(error)], []
     if found:
@@ -96,6 +103,22 @@ async def security_txt(request: Request, app_state: SharedState) -> str:
     return text
 
 
+async def _read(app_state: SharedState, read: Callable[[], Result]) -> Result:
+    """Read the state of the site in threads of its own, so that no work of a desk delays it, within `WITHIN_S`.
+
+    Raises:
+        UnavailableError: it took longer; it goes on in its thread.
+    """
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            return await app_state.health_pool.run(read)
+    except TimeoutError:
+        raise UnavailableError(
+            f"the state of the site could not be read within {WITHIN_S:.0f} s; check the load of this machine and of "
+            "the database"
+        ) from None
+
+
 def _before(limit: datetime, since: datetime | None) -> bool:
     return since is not None and since <= limit
 
@@ -103,5 +126,5 @@ def _before(limit: datetime, since: datetime | None) -> bool:
 @guarded.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def read_metrics(app_state: SharedState) -> Response:
     """Return the metrics of the service and of the site."""
-    text = await app_state.desk_pool.run(app_state.metrics.text)
+    text = await _read(app_state, app_state.metrics.text)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

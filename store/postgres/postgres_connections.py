@@ -17,6 +17,8 @@ from volens.store.postgres.postgres_snapshot import driver_of, keep_snapshots
 CONNECT_TIMEOUT_S: Final = 5
 LOCK_TIMEOUT_S: Final = 5.0
 """How long a statement waits for a lock: that of the one writer, or one that another program has on a table."""
+POOL_TIMEOUT_S: Final = 5.0
+"""How long a thread waits for a connection while others use all of them."""
 READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN: Final = "volens_begin"
 """The execution option with the statements that begin a transaction; `READ` if there is none."""
@@ -46,6 +48,7 @@ def pooled_engine(url: DatabaseUrl, attached: dict[str, Any], pool: type[Pool] =
     engine = create_engine(
         url.url,
         poolclass=pool,
+        **({"pool_timeout": POOL_TIMEOUT_S} if pool is QueuePool else {}),
         hide_parameters=True,  # an error message must not have what was written
         # autocommit: the driver begins no transaction by itself, `_on_begin` does.
         connect_args={

@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from volens.consent import TamperError, UnavailableError
 from volens.consent.errors import DamagedDataError
@@ -23,6 +24,7 @@ _NOT_ADMITTED: Final = (
     "or set PGPASSWORD"
 )
 _TOO_MANY: Final = "accepts no more connections; raise max_connections of its server"
+_ALL_IN_USE: Final = "is used by all connections of this process; this step was not done, try again"
 _NO_DATABASE: Final = "does not exist; make it with 'createdb', then run this again"
 _URL: Final = "has a URL that cannot be used; check its host, port and options"
 _BY_CLASS: Final[tuple[tuple[type[psycopg.Error], type[UnavailableError] | type[TamperError], str], ...]] = (
@@ -78,6 +80,8 @@ def translated(name: str) -> Generator[None]:
         yield
     except DamagedDataError as error:
         raise advised(error, ON_SERVER)  # noqa: B904  it is the same error
+    except PoolTimeoutError:
+        raise UnavailableError(f"{name} {_ALL_IN_USE}") from None
     except (DBAPIError, psycopg.Error) as error:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(original, psycopg.IntegrityError) or not isinstance(original, psycopg.Error):
