@@ -235,12 +235,18 @@ def put_in_page(begin: str, end: str, found: str) -> None:
     PAGE.write_text(f"{before}{begin}\n\n{found}\n\n{end}{after}", encoding="utf-8")
 
 
+def photo_arguments(description: str) -> argparse.ArgumentParser:
+    """Return a parser of the arguments of each benchmark on photos of people: the folder, and ``--page``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("folder", type=Path, help="a folder for each person, with photos")
+    parser.add_argument("--page", action="store_true", help="replace the table of docs/accuracy.md")
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table or write it into the page."""
-    parser = argparse.ArgumentParser(description="Error rates of the default model on photos of people.")
-    parser.add_argument("folder", type=Path, help="a folder for each person, with photos")
+    parser = photo_arguments("Error rates of the default model on photos of people.")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="random galleries of each size")
-    parser.add_argument("--page", action="store_true", help="replace the table of docs/accuracy.md")
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         parser.error(f"got {given.folder}, which is no folder; expected one with a folder of photos for each person")

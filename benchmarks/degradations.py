@@ -19,7 +19,6 @@ The spoiled photos are made from good ones, so what a real dark or distant scene
 person is written.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import ENROLLED_PHOTOS, PAGE, mean_of, put_in_page
+from benchmarks.accuracy import ENROLLED_PHOTOS, PAGE, mean_of, photo_arguments, put_in_page
 from volens import Extractor, RgbImage, read_image
 from volens.face import DetectedFace, Pixels, QualityRules, eye_distance_px
 from volens.face.alignment import nose_offset
@@ -293,9 +292,7 @@ def table(bench: Bench, spoiled: Mapping[str, Looks]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table or write it into the page."""
-    parser = argparse.ArgumentParser(description="What light, distance, blur and covering cost the default model.")
-    parser.add_argument("folder", type=Path, help="a folder for each person, with photos")
-    parser.add_argument("--page", action="store_true", help="replace the table of docs/accuracy.md")
+    parser = photo_arguments("What light, distance, blur and covering cost the default model.")
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         parser.error(f"got {given.folder}, which is no folder; expected one with a folder of photos for each person")

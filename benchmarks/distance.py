@@ -12,7 +12,6 @@ that the eyes are some pixels apart, and placed in a grey frame of 1920x1080 wit
 Frames are made: no motion, no compression, no background.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import ENROLLED_PHOTOS, mean_of, put_in_page
+from benchmarks.accuracy import ENROLLED_PHOTOS, mean_of, photo_arguments, put_in_page
 from volens import read_image
 from volens.face import DetectedFace, Extractor, RgbImage, eye_distance_px
 from volens.face.thresholds import SFACE
@@ -140,9 +139,7 @@ def table(seen: dict[tuple[str, int], FrameCounts]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table or write it into the page."""
-    parser = argparse.ArgumentParser(description="How far away a door sees a face.")
-    parser.add_argument("folder", type=Path, help="a folder for each person, with photos")
-    parser.add_argument("--page", action="store_true", help="replace the table of docs/accuracy.md")
+    parser = photo_arguments("How far away a door sees a face.")
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         parser.error(f"got {given.folder}, which is no folder; expected one with a folder of photos for each person")

@@ -16,17 +16,15 @@ simulated clock.
 Intervals as in `benchmarks.accuracy`. No score of a person is written.
 """
 
-import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypeAlias, final
 
 import numpy as np
 
-from benchmarks.accuracy import ENROLLED_PHOTOS, ROUNDS, SIZES, Faces, Share, mean_of, put_in_page
+from benchmarks.accuracy import ENROLLED_PHOTOS, ROUNDS, SIZES, Faces, Share, mean_of, photo_arguments, put_in_page
 from benchmarks.matching.faces import embedded
 from volens.consent import ReferenceId
 from volens.consent.zone import FpirTarget
@@ -199,11 +197,9 @@ def table(faces: Faces, rounds: int = ROUNDS, change: float = 0.0) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table or write it into the page."""
-    parser = argparse.ArgumentParser(description="Error rates of visits, on photos of people.")
-    parser.add_argument("folder", type=Path, help="a folder for each person, with photos")
+    parser = photo_arguments("Error rates of visits, on photos of people.")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="random galleries of each size")
     parser.add_argument("--change", type=float, default=0.0, help="added to the thresholds of the model")
-    parser.add_argument("--page", action="store_true", help="replace the table of docs/accuracy.md")
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         parser.error(f"got {given.folder}, which is no folder; expected one with a folder of photos for each person")

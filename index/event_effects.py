@@ -36,7 +36,6 @@ _WITHOUT_EFFECT: Final = frozenset(
             "cohort",
             "collecting",
             "credential",
-            "decisions",
             "door",
             "endpoint",
             "enrollment",

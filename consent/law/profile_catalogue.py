@@ -13,7 +13,6 @@ from typing import Final, final
 from volens.consent.errors import InputError, RefusedError, UnknownError
 from volens.consent.jurisdiction import parse_jurisdiction
 from volens.consent.law.jurisdiction_profile import JurisdictionProfile, base_of, parse_profile
-from volens.consent.law.law_terms import Clocks, shortest
 from volens.consent.reason import Reason
 
 SHIPPED: Final = ("EU", "FR", "DE", "GB", "US-IL", "US-TX", "US-CO", "CA-QC", "BR")
@@ -92,17 +91,6 @@ class ProfileCatalogue:
         country = code.partition("-")[0]
         found = self._all.get(code) or self._all.get(country)
         return found or next((one for one in self.profiles if country in one.members), None)
-
-    def strictest_clocks(self, person_jurisdictions: Iterable[str]) -> Clocks:
-        """Return of each clock the shortest among the profiles of several people: the shortest clock wins.
-
-        Raises:
-            InputError, RefusedError: as `profile_of`; or no jurisdiction is given.
-        """
-        found = {one.code: one for one in map(self.profile_of, person_jurisdictions)}
-        if not found:
-            raise InputError("got no jurisdiction; expected at least one")
-        return shortest((code, one.clocks) for code, one in sorted(found.items()))
 
     @staticmethod
     def parse(data: bytes) -> JurisdictionProfile:

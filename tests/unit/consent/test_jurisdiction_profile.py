@@ -154,12 +154,10 @@ def test_one_clock_can_differ_from_the_base() -> None:
 
 def test_the_shortest_clock_wins_and_says_whose_it_is() -> None:
     profile = own(**{"clocks.inactive_after_days": '{ days = 9, reason = "a reason" }'})
-    clocks = ProfileCatalogue([profile]).strictest_clocks(["PL", "CH-GE"])
+    clocks = shortest([("CH", profile.clocks), ("EU", eu().clocks)])
     assert (clocks.inactive_after_days, clocks.reasons["inactive_after_days"]) == (9, "CH: a reason")
     assert clocks.max_term_days == eu().clocks.max_term_days
     assert shortest([("EU", eu().clocks)]).days("evidence_days") == eu().clocks.evidence_days
-    with pytest.raises(InputError, match="at least one"):
-        ProfileCatalogue().strictest_clocks([])
 
 
 def test_a_forbidden_custody_is_refused_with_its_article() -> None:
