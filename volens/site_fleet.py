@@ -17,6 +17,7 @@ from volens.store.programs import DoorReport, DoorReports, Processes, Role
 from volens.store.programs.clock_exchange import ClockOffset
 from volens.store.programs.credentials import Credentials
 from volens.store.programs.door_reports import LOCAL
+from volens.store.programs.leases import Leases
 from volens.store.programs.processes import RunningProcess
 
 BEHIND: Final = timedelta(seconds=10)
@@ -111,7 +112,7 @@ class Fleet:
 
     Attributes:
         generation: the newest of the store; a node that has it is up to date.
-        leases: until when each node or door may decide without the primary, by its id; empty as long as none exist.
+        leases: until when each door may decide without the primary, by its id; empty as long as none does.
     """
 
     now: datetime
@@ -131,15 +132,13 @@ class Fleet:
         return [one.kind for one in self.alarms() if one.about == name]
 
 
-def read_fleet(store: Store, leases: Mapping[str, datetime] | None = None) -> Fleet:
+def read_fleet(store: Store) -> Fleet:
     """Read the fleet. Doors whose credential has ended are left out. Cost: rows of nodes and doors, one seal each.
-
-    `leases` are those of nodes and doors by their ids.
 
     Raises:
         TamperError: the row of a credential does not verify.
     """
-    held = leases or {}
+    held = {one.door_id: one.ends_at for one in Leases(store).list() if one.acknowledged_at is None}
     reports = {one.door_id: one for one in DoorReports(store).list()}
     credentials = Credentials(store).list(all_of_them=True)
     now = store.now()

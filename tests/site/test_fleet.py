@@ -107,3 +107,20 @@ def test_the_list_has_doors_in_force_and_those_without_a_credential(house: House
     (node,) = found.nodes
     assert (node.generation, node.certificate_until) == (found.generation, START + timedelta(days=400))
     assert (node.revision, node.version, found.leases) == ("baseline", "0.1.0", {})
+
+
+def test_a_door_is_listed_with_the_end_of_its_lease_while_it_holds_one(house: House) -> None:
+    house.site.zones.set_lease("lobby", 60)
+    door, other = (
+        house.site.programs.credentials.issue(label=label, role=Role.DOOR, zone="lobby")[0].credential_id
+        for label in ("left", "right")
+    )
+    lease, _zone = house.site.programs.leases.reserve(door, lease_id="1" * 32)
+
+    found = house.site.fleet()
+    assert found.leases == {door: lease.ends_at}
+    assert {one.door_id: one.lease_until for one in found.doors} == {door: lease.ends_at, other: None}
+
+    house.site.programs.leases.acknowledge(door, lease.lease_id, holds=False)
+    house.clock.move(seconds=1)
+    assert house.site.fleet().leases == {}
