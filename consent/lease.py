@@ -170,6 +170,8 @@ class LeaseClaims:
         generation: of the store when the lease was given: it knows every withdrawal up to then.
         threshold: the lowest comparison score that matches, as the zone had it then.
         trigger: what lets the door embed a face.
+        liveness_model: with which the door must examine faces, as the service does (`Liveness.detector_id`); empty in a
+            zone without liveness.
         people: how many references it has.
         references_sha256: SHA-256 of the sealed references, which are sent with it.
     """
@@ -186,6 +188,7 @@ class LeaseClaims:
     trigger: Trigger
     people: int
     references_sha256: str
+    liveness_model: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the payload to sign."""
@@ -248,6 +251,7 @@ def _read(document: dict[str, Any], _token: str) -> LeaseClaims:
         trigger=Trigger(document["trigger"]),
         people=_number(document["people"]),
         references_sha256=_hex(document["references_sha256"]),
+        liveness_model=_hex(document["liveness_model"]) if document["liveness_model"] else "",
     )
     is_good = MIN_LEASE_SECONDS <= claims.term_seconds <= MAX_LEASE_SECONDS and -1 <= claims.threshold <= 1
     if not is_good or claims.people > MAX_LEASED_PEOPLE or set(document) != {*asdict(claims), "version"}:

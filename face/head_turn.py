@@ -138,6 +138,7 @@ class HeadTurnLiveness:
     """The challenge as a `volens.face.liveness.Liveness`: examines the looks of one person who was asked to turn."""
 
     level = LivenessLevel.CHALLENGE
+    detector_id = "head-turn"
 
     def __init__(
         self,

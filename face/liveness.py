@@ -69,6 +69,11 @@ class Liveness(Protocol):
         """The level of a zone that it serves."""
         ...
 
+    @property
+    def detector_id(self) -> str:
+        """Which detector it is, with all settings that decide: two with the same id decide alike."""
+        ...
+
     def examine(self, looks: Sequence[Look]) -> LivenessEvidence:
         """Decide whether some looks at one person, in the order of their times, show a live one. Nothing is kept."""
         ...

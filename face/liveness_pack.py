@@ -198,6 +198,11 @@ class PackLiveness:
         if scores.ndim != 2 or scores.shape[0] != 1 or scores.shape[1] <= max(1, manifest.live_class):  # noqa: PLR2004
             raise _wrong_shape(manifest, f"an output of shape {list(scores.shape)}")
 
+    @property
+    def detector_id(self) -> str:
+        """The SHA-256 of the manifest, which has that of the model: 64 hexadecimal digits."""
+        return hashlib.sha256(self.manifest.model_dump_json().encode("utf-8")).hexdigest()
+
     def examine(self, looks: Sequence[Look]) -> LivenessEvidence:
         """Decide by the mean of the looks' scores; see `volens.face.liveness.Liveness.examine`."""
         is_live = bool(looks) and float(np.mean([self.score(one) for one in looks])) >= self.manifest.min_score

@@ -49,9 +49,15 @@ class GivenLease(InProcess):
 
 
 def give_lease(
-    store: Store, credential_id: str, model_id: ModelId, threshold_in: Callable[[Zone], float]
+    store: Store,
+    credential_id: str,
+    model_id: ModelId,
+    threshold_in: Callable[[Zone], float],
+    liveness_in: Callable[[Zone], str] = lambda _zone: "",
 ) -> GivenLease:
     """Issue the next lease of a door, for a model and its threshold in the zone.
+
+    `liveness_in` returns the liveness detector that the door must use there, or refuses.
 
     Raises:
         RefusedError, ZonePausedError, UnknownError, UnavailableError: see `Leases.reserve`; or the zone has too many
@@ -61,7 +67,7 @@ def give_lease(
     Cost: 160 us for each person of the zone.
     """
     # 1.
-    row, zone = Leases(store).reserve(credential_id, lease_id=store.random(_ID_BYTES).hex())
+    row, zone = Leases(store).reserve(credential_id, lease_id=store.random(_ID_BYTES).hex(), check=liveness_in)
     of = lease_context(store.site.controller.site_id, zone.purpose, credential_id, row.lease_id, model_id)
     key = LeaseKey.generate(store.random)
     with ExitStack() as on_failure:
@@ -80,6 +86,7 @@ def give_lease(
             issued_at=row.given_at,
             model_id=model_id,
             threshold=threshold_in(zone),
+            liveness_model=liveness_in(zone),
             trigger=zone.trigger,
             people=len(entries),
             references_sha256=sha256(references).hexdigest(),

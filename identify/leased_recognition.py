@@ -20,8 +20,10 @@ from volens.consent import (
     check_kind,
     permit_probe,
 )
+from volens.consent.zone import LivenessLevel
 from volens.face import DetectedFace, Extractor, RgbImage
 from volens.face.quality import is_cut_off
+from volens.identify.liveness_gate import is_live
 from volens.index import Decision, Match
 from volens.index.held_lease import HeldLease
 from volens.index.match import NotCompared
@@ -44,16 +46,21 @@ class LeasedRecognizer:
         """Return the zone of the lease, as far as the lease says.
 
         Raises:
-            UnavailableError: the lease is over.
+            UnavailableError: the lease is over, or asks for a liveness model that this door does not have.
         """
         del with_codes
         claims = self._held.claims
         if not self._held.is_usable or claims.purpose != purpose:
             raise UnavailableError("the lease of this door has ended, and it cannot reach the service")
+        if claims.liveness_model:
+            liveness = self.extractor.liveness
+            if liveness is None or liveness.detector_id != claims.liveness_model:
+                raise UnavailableError("the lease of this door is for another liveness model than the door has")
         return Zone(
             *(purpose, Custody.OPERATOR, "", "", 1, claims.issued_at, 0, SecondFactor.NONE),
             trigger=claims.trigger,
             lease_seconds=claims.term_seconds,
+            liveness=LivenessLevel.PACK if claims.liveness_model else LivenessLevel.NONE,
         )
 
     def threshold_in(self, zone: Zone) -> float:
@@ -115,6 +122,8 @@ class LeasedRecognizer:
             return Decision(None, threshold, 0, not_compared=NotCompared.CUT_OFF)
         if self.extractor.is_turned(image, face):
             return Decision(None, threshold, 0, not_compared=NotCompared.TURNED)
+        if not is_live(zone, self.extractor, image, face):
+            return Decision(None, threshold, 0, not_compared=NotCompared.NOT_LIVE)
         (probe,) = self.extractor.probes(image, [face], permit_probe(zone))
         try:
             found = self._held.best(probe.vector.array)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from volens.consent import UnitVector, Zone
+from volens.consent import RefusedError, UnitVector, Zone
 from volens.consent.gate import permit_probe
 from volens.consent.zone import LivenessLevel
 from volens.face import DetectedFace, Extractor, ModelMissingError, RgbImage
@@ -60,6 +60,37 @@ def liveness_model(zone: Zone, extractor: Extractor) -> Liveness | None:
             "--liveness-licence (docs/liveness.md)"
         )
     return extractor.liveness
+
+
+def check_leasable(zone: Zone, service: Callable[[], Extractor], door: str | None) -> str:
+    """Check that a door which decides alone examines faces as the service does; return by which detector, or "".
+
+    Args:
+        zone: of the door.
+        service: loads the models of the service.
+        door: the detector that the door has (`Liveness.detector_id`), or None.
+
+    Raises:
+        RefusedError: the zone asks people to turn the head, which a door without a screen cannot; or the door has
+            another model than the service, or none.
+        ModelMissingError: the zone asks for a liveness model, and the service has none.
+    """
+    if zone.liveness is LivenessLevel.CHALLENGE:
+        raise RefusedError(
+            f"zone {zone.purpose!r} asks each person to turn the head, and a door without a screen cannot ask; its "
+            "doors get no leases, and its kiosks decide online only"
+        )
+    if zone.liveness is not LivenessLevel.PACK:
+        return ""
+    known = liveness_model(zone, service())
+    wanted = "" if known is None else known.detector_id
+    if door != wanted:
+        got = "none" if door is None else "another one, or other settings of it"
+        raise RefusedError(
+            f"zone {zone.purpose!r} checks liveness with a model, and this door has {got}; give it the --liveness-pack "
+            "of the service"
+        )
+    return wanted
 
 
 def is_live(zone: Zone, extractor: Extractor, image: RgbImage, face: DetectedFace) -> bool:

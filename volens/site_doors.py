@@ -17,6 +17,7 @@ from volens.identify import (
 )
 from volens.identify.lease_delivery import LeasedDecision, record_leased_decisions
 from volens.identify.lease_giving import GivenLease, give_lease
+from volens.identify.liveness_gate import check_leasable
 from volens.identify.shown_codes import CodeReader
 from volens.index import PersonalToken, StageTimer, no_timing
 
@@ -82,16 +83,26 @@ class DoorDecisions:
         purpose = parse_purpose(zone)
         return DoorStream(self._recognizer, purpose, caller, photos=photos, rules=rules, read_codes=read_codes)
 
-    def give_lease(self, door_id: str, model_id: ModelId) -> GivenLease:
+    def give_lease(self, door_id: str, model_id: ModelId, liveness_model: str | None = None) -> GivenLease:
         """Give a door a lease of its zone, with which it decides while it cannot reach the service; see `give_lease`.
 
+        Args:
+            door_id: of its credential.
+            model_id: with which the door computes embeddings.
+            liveness_model: with which it examines faces (`Liveness.detector_id`); None without one.
+
         Raises:
-            RefusedError: the door gets none, or its zone has none.
+            RefusedError: the door gets none, its zone has none, or the door does not check liveness as the zone asks.
+            ModelMissingError: the zone checks liveness with a model, and this process has none.
             ZonePausedError: the zone is paused.
             TamperError: the seal of a reference does not hold.
         """
         recognizer = self._recognizer
-        return give_lease(recognizer.store, door_id, model_id, recognizer.threshold_in)
+
+        def liveness_in(zone: Zone) -> str:
+            return check_leasable(zone, lambda: recognizer.extractor, liveness_model)
+
+        return give_lease(recognizer.store, door_id, model_id, recognizer.threshold_in, liveness_in)
 
     def record_leased_decisions(self, door_id: str, zone: str, decisions: Sequence[LeasedDecision]) -> int:
         """Record what a door decided with a lease; see `volens.identify.lease_delivery.record_leased_decisions`."""

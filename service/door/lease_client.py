@@ -41,14 +41,14 @@ class LeaseClient:
         self._tls: ssl.SSLContext | None = service.tls
         self._token = service.token
 
-    def ask(self, model_id: str) -> AskedLease:
-        """Ask for the next lease.
+    def ask(self, model_id: str, liveness_model: str | None = None) -> AskedLease:
+        """Ask for the next lease, for models that the door has.
 
         Raises:
             UnavailableError: the service cannot be reached, or does not answer as it should.
             RefusedError: this door gets none; the message is the service's.
         """
-        answer = self._call("/v1/leases", {"model": model_id})
+        answer = self._call("/v1/leases", {"model": model_id, "liveness_model": liveness_model})
         try:
             references = from_b64url(answer["references"])
             return AskedLease(str(answer["lease"]), LeaseKey(from_b64url(answer["key"])), references)

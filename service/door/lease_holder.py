@@ -47,12 +47,15 @@ class LeaseHolder:
         dimension: int,
         journal: LeaseJournal,
         clock: Callable[[], float] = lease_clock,
+        *,
+        liveness_model: str | None = None,
     ) -> None:
-        """Hold leases of a model; `clock` returns seconds and is monotonic."""
+        """Hold leases of a model; `clock` returns seconds and is monotonic; `liveness_model` as in `LeaseClaims`."""
         self.problem: str | None = None
         self._client = client
         self._door = door
         self._model_id = model_id
+        self._liveness_model = liveness_model
         self._dimension = dimension
         self._journal = journal
         self._clock = clock
@@ -127,7 +130,7 @@ class LeaseHolder:
     def _renew(self) -> None:
         # 1.
         asked_at_s = self._clock()
-        asked = self._client.ask(self._model_id)
+        asked = self._client.ask(self._model_id, self._liveness_model)
         self._answered_at_s, self._was_lost = time.monotonic(), False
         with asked.key as key:
             new = HeldLease.opened(

@@ -62,6 +62,10 @@ class LeaseSettings:
 
     def decider(self, remote: RemoteDecider, load_extractor: Callable[[], Extractor], *, photos: bool) -> LeasedDecider:
         """Build the decider; this loads the models, so that an outage need not wait for them."""
-        model, journal = load_extractor().model, LeaseJournal(self.journal)
-        holder = LeaseHolder(LeaseClient(self.service), self.door, model.model_id, model.dimension, journal)
+        extractor, journal = load_extractor(), LeaseJournal(self.journal)
+        model, liveness = extractor.model, extractor.liveness
+        holder = LeaseHolder(
+            *(LeaseClient(self.service), self.door, model.model_id, model.dimension, journal),
+            liveness_model=None if liveness is None else liveness.detector_id,
+        )
         return LeasedDecider(remote, holder, load_extractor, journal, photos=photos)

@@ -30,6 +30,11 @@ class LeaseRequest(RequestBody):
     """A door wants to be able to decide without a connection, from now on or for longer."""
 
     model: str = Field(description="that the door computes embeddings with", examples=["sface@fb143eea"], max_length=80)
+    liveness_model: str | None = Field(
+        None,
+        description="that the door examines faces with, if it has one: the SHA-256 of what its liveness.json says",
+        max_length=80,
+    )
 
 
 class LeaseAnswer(BaseModel):
@@ -69,7 +74,7 @@ async def ask_lease(app_state: SharedState, caller: Caller, asked: LeaseRequest,
                 f"this door computes embeddings with another model than the service, which has {model.model_id}; give "
                 "both the same --pack"
             )
-        given = site.give_lease(caller.caller_id, ModelId(asked.model))
+        given = site.give_lease(caller.caller_id, ModelId(asked.model), asked.liveness_model)
         with given.key as key:
             return LeaseAnswer(lease=given.token, key=b64url(bytes(key.buffer)), references=b64url(given.references))
 

@@ -9,7 +9,7 @@
    the door with the longest term (`volens.store.promises.lease_rows`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -19,7 +19,6 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from volens.consent import Purpose, RefusedError, TamperError, UnknownError, Zone
 from volens.consent.lease import LeaseHolding, LeaseStop
-from volens.consent.zone import LivenessLevel
 from volens.store.log import log_size
 from volens.store.programs.credentials import Role, known_credential
 from volens.store.promises.lease_revocation import revoke_leases
@@ -52,10 +51,13 @@ class Leases:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def reserve(self, credential_id: str, *, lease_id: str) -> tuple[LeaseRow, Zone]:
+    def reserve(
+        self, credential_id: str, *, lease_id: str, check: Callable[[Zone], object] = lambda _zone: None
+    ) -> tuple[LeaseRow, Zone]:
         """Write the row of the next lease of a door, and return it with the zone.
 
-        Rows of long ended leases are deleted, but for the newest of each door.
+        `check` refuses by an exception what the zone asks of the door besides; nothing is written then. Rows of long
+        ended leases are deleted, but for the newest of each door.
 
         Raises:
             UnavailableError: the store cannot be written.
@@ -74,7 +76,8 @@ class Leases:
                     "the leases of this door were revoked; the operator can allow them again with 'volens lease allow'"
                 )
             zone = zone_of(tx.connection, credential.purpose)
-            check_leasable(zone)
+            check_has_leases(zone)
+            check(zone)
             newest = select(func.max(_its.number)).group_by(_its.credential_id)
             outdated = (_its.ends_at < tx.now - KEPT_AFTER_END, _its.number.not_in(newest))
             tx.connection.execute(delete(table).where(*outdated))
@@ -171,23 +174,20 @@ class Leases:
             tx.log(REVOKED if refused else ALLOWED, {"credential": credential_id})
 
 
-def check_leasable(zone: Zone) -> None:
+def check_has_leases(zone: Zone) -> None:
     """Check that the doors of a zone may get leases now.
 
     Raises:
-        RefusedError: the zone has none, or asks for liveness, which a door does not check by itself.
+        RefusedError: the zone has none.
         ZonePausedError: it is paused.
+
+    Not checked: liveness; see `volens.identify.liveness_gate.check_leasable`.
     """
     zone.check_in_use()
     if zone.lease_seconds == 0:
         raise RefusedError(
             f"zone {zone.purpose!r} has no leases, so its doors decide online only; allow them with 'volens zone "
             f"change {zone.purpose} --lease-seconds N'"
-        )
-    if zone.liveness is not LivenessLevel.NONE:
-        raise RefusedError(
-            f"zone {zone.purpose!r} has liveness {zone.liveness.value!r}, which a door without the service does not "
-            "check; its doors decide online only"
         )
 
 

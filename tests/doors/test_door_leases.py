@@ -59,8 +59,8 @@ class Line:
         self._house = house
         self._door_id = door_id
 
-    def ask(self, model_id: str) -> AskedLease:
-        assert model_id == MODEL
+    def ask(self, model_id: str, liveness_model: str | None = None) -> AskedLease:
+        assert (model_id, liveness_model) == (MODEL, None)
         self._check()
         given = give_lease(self._house.store, self._door_id, MODEL, lambda _zone: THRESHOLD)
         self.asked += 1

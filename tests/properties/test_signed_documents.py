@@ -60,6 +60,7 @@ SAMPLES: dict[str, tuple[SignedDocument[Any], dict[str, Any]]] = {
             "trigger": "near",
             "people": 0,
             "references_sha256": "0" * 64,
+            "liveness_model": "",
         },
     ),
     "receipt": (RECEIPT, document(receipt().token)),

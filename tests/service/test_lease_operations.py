@@ -160,6 +160,10 @@ def test_a_lease_is_refused_with_a_reason(
     refused = client.post(URL, json={"model": extractor.model.model_id}, headers=door)
     assert (refused.status_code, "has no leases" in refused.json()["detail"]) == (403, True)
     app_state.site.zones.set_lease("lobby", TERM)
+    app_state.site.zones.set_liveness("lobby", "challenge")
+    turning = client.post(URL, json={"model": extractor.model.model_id}, headers=door)
+    assert (turning.status_code, "a door without a screen cannot ask" in turning.json()["detail"]) == (403, True)
+    app_state.site.zones.set_liveness("lobby", "none")
     other = client.post(URL, json={"model": "other@00000000"}, headers=door)
     assert (other.status_code, "another model" in other.json()["detail"]) == (403, True)
     unknown = {"lease_id": "0" * 32, "holds": True}

@@ -128,6 +128,7 @@ def test_a_lease_that_someone_else_signed_is_refused() -> None:
         {"people": -1},
         {"threshold": 1.5},
         {"lease_id": "A" * 32},
+        {"liveness_model": "minifasnet"},
         {"holder": 7},
         {"trigger": "always"},
         {"more": 1},
