@@ -2,10 +2,11 @@
 
 The data file comes from the past; the keyring remembers what happened since. From before the data file is put in its
 place until the last erasure is done, the keyring is marked (`begin_restore`), and the opening of the store is refused.
-So a killed restore leaves a site that refuses to open, and the operator runs the restore again.
+So a killed restore leaves a site that refuses to open, and the operator runs the restore again. A database on a server
+was put back there, by the server's own means: it is brought up to date where it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,8 +35,8 @@ from volens.store.log import (
     unopenable,
 )
 from volens.store.log.forgotten_ends import forgotten_size
+from volens.store.programs import Processes
 from volens.store.promises.jurisdiction_clocks import SHIPPED
-from volens.store.recovery_advice import RECOVER
 from volens.store.site_databases import is_on_server
 
 DRAFT: Final = ".restoring"
@@ -54,6 +55,7 @@ class RestoreOrder:
         root_key: for a new home, the file of the root key.
         certificates: a folder of certificates that were kept elsewhere, to be replayed.
         checkpoint: a file that was kept elsewhere and carries a signed checkpoint.
+        nodes: homes of other nodes of the site, or copies of them: they prove what each of them has seen and done.
         accept_lost: continue even if withdrawals may have been lost.
     """
 
@@ -63,6 +65,7 @@ class RestoreOrder:
     root_key: Path | None = None
     certificates: Path | None = None
     checkpoint: Path | None = None
+    nodes: Sequence[Path] = ()
     accept_lost: bool = False
 
 
@@ -114,6 +117,8 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
     6. Secrets that belong to no consent any more are destroyed, certificates are put back, the restore is logged, the
        mark is removed.
 
+    On a server there is no draft: steps 2 to 4 are one transaction, which leaves no trace if the restore is refused.
+
     `progress` is called with how many erasures are done, of how many.
 
     Raises:
@@ -124,7 +129,8 @@ def restore_site(home: Path, order: RestoreOrder, *, clock: Clock, random: Rando
         ErasureIncompleteError: step 5 could not be finished; no consent that ended is matched.
         UnavailableError: the disk refuses, or a file is in use.
 
-    Not checked: that no other process has the data file open; stop the site's processes first.
+    Not checked: that no other process has the data file open; stop the site's processes first. On a server, processes
+    that reported to it within 15 seconds are noticed.
     """
     backup = None if order.backup is None else restore.read_backup(order.backup)
     if order.in_place:
@@ -168,7 +174,7 @@ def _in_place(
     if order.keyring is not None or order.root_key is not None:
         raise InputError("--in-place uses the home's own keyring and root key; leave out --keyring and --root-key")
     if is_on_server(home):
-        raise InputError(f"got a home whose databases are on a server, and --in-place puts files in place; {RECOVER}")
+        return _on_server(home, order, clock=clock, random=random, progress=progress)
     if not home.is_dir() or not (home / KEYRING_FILE).is_file():
         raise InputError(f"there is no keyring in {home} to restore by; restore into a new home, with --keyring")
     with restore.fresh_folder(home / DRAFT) as draft:
@@ -196,6 +202,23 @@ def _in_place(
         return _replay(store, home, backup, caught_up, proof, lost, progress)
 
 
+def _on_server(home: Path, order: RestoreOrder, *, clock: Clock, random: Random, progress: Progress) -> Restored:
+    if order.backup is not None:
+        raise InputError(
+            f"got {order.backup}, and the databases of this home are on a server; restore them there by its own means, "
+            "then run 'volens restore --in-place' without a folder"
+        )
+    with closing(open_home(home, clock=clock, random=random, restoring=home / DATA_FILE)) as store:
+        if others := Processes(store).others():
+            raise UnavailableError(
+                f"{len(others)} processes serve this site; end them on all nodes, wait 15 s, and run this again"
+            )
+        # 2. to 4.
+        caught_up, proof, lost = _prepare(store, None, order, home, remembers=True)
+        # 5. and 6.
+        return _replay(store, home, None, caught_up, proof, lost, progress)
+
+
 def _is_in_order(home: Path, clock: Clock, random: Random) -> bool:
     with suppress(TamperError):
         if (home / DATA_FILE).is_file():
@@ -211,30 +234,28 @@ def _prepare(
 
     `home` is the home that is restored in place. `remembers`: the keyring was in use until now.
     """
-    key, given = store.verifier_key, Proof((), ())
-    own = given if home is None else read_home_proof(home, store)
-    given = read_proof(order.certificates, order.checkpoint, key)
-    proof = given.joined(own)
+    given = read_proof(order.certificates, order.checkpoint, store.verifier_key)
+    for node in order.nodes:
+        given = given.joined(read_home_proof(node, store))
+    proof = given if home is None else given.joined(read_home_proof(home, store))
     authentic = is_authentic(store.keyring)
-    # 2.
-    with store.read() as connection:
-        own_end = newest_time(connection)
     manifest = None if backup is None else backup.manifest
-    caught_up = restore.catch_up(store, manifest, proof.checkpoints, is_authentic=authentic)
-    # 3.
-    _check_not_outdated(store, caught_up, own_end, remembers=remembers and authentic)
     with store.keyring.read() as kept:
         abandoned = abandoned_heads(kept, store.keyring)
-    left = [
-        one for one in unproved(store, proof, accept_other=order.accept_lost) if (one.size, one.root) not in abandoned
-    ]
-    lost = max((one.size - caught_up.log_size for one in left), default=0)
-    _check_proved(order, given, lost, caught_up.log_size, remembers=remembers and authentic)
-    # 4.
-    if home is not None and given.certificates:
-        _write_certificates(home, {one.certificate_id: data for one, data in given.certificates})
-    with store.read() as connection:
-        begin_restore(store.keyring, connection, left)
+    with store.write() as tx:
+        # 2.
+        own_end = newest_time(tx.connection)
+        caught_up = restore.catch_up(store, tx.connection, manifest, proof.checkpoints, is_authentic=authentic)
+        # 3.
+        _check_not_outdated(store, caught_up, own_end, remembers=remembers and authentic)
+        unknown = unproved(tx.connection, proof, accept_other=order.accept_lost)
+        left = [one for one in unknown if (one.size, one.root) not in abandoned]
+        lost = max((one.size - caught_up.log_size for one in left), default=0)
+        _check_proved(order, given, lost, caught_up.log_size, remembers=remembers and authentic)
+        # 4. The mark is committed first.
+        if home is not None and given.certificates:
+            _write_certificates(home, {one.certificate_id: data for one, data in given.certificates})
+        begin_restore(store.keyring, tx.connection, left)
     return caught_up, proof, max(0, lost)
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from sqlalchemy import Connection
+
 from volens.audit import Checkpoint, VerifierKey
 from volens.consent import InputError, TamperError, VolensError
 from volens.erase.proof.certificate import CERTIFICATE, Certificate, verify_certificate
 from volens.store import Store
-from volens.store.backup.restore import root_at
+from volens.store.backup.restore import root_in
 from volens.store.files import read_private
 from volens.store.log import kept_checkpoint, read_evidence, unknown_certificates
 
@@ -53,10 +55,15 @@ def read_proof(certificates: Path | None, checkpoint: Path | None, key: Verifier
 
 
 def read_home_proof(home: Path, store: Store) -> Proof:
-    """Return what the home itself proves: its checkpoint, and the certificates that the data file does not know.
+    """Return what the home of a node proves: its checkpoint, and the certificates that the data file does not know.
 
     Files that do not verify are left out.
+
+    Raises:
+        InputError: there is no such folder.
     """
+    if not home.is_dir():
+        raise InputError(f"there is no home {home} of a node; check the path")
     key, found, heads = store.verifier_key, list[tuple[Certificate, bytes]](), list[Checkpoint]()
     with store.read() as connection:
         paths = unknown_certificates(home, connection)
@@ -69,16 +76,16 @@ def read_home_proof(home: Path, store: Store) -> Proof:
     return Proof(found, [*heads, *(certificate.checkpoint for certificate, _data in found)])
 
 
-def unproved(store: Store, proof: Proof, *, accept_other: bool) -> list[Checkpoint]:
-    """Return the checkpoints of a proof that the log of a store does not contain: it is shorter.
+def unproved(connection: Connection, proof: Proof, *, accept_other: bool) -> list[Checkpoint]:
+    """Return the checkpoints of a proof that the log does not contain: it is shorter.
 
     Raises:
         TamperError: the log has other entries, and `accept_other` is false; otherwise such checkpoints are returned
             too.
     """
-    left = [one for one in proof.checkpoints if root_at(store, one) != one.root]
+    left = [one for one in proof.checkpoints if root_in(connection, one) != one.root]
     for one in left:
-        if not accept_other and root_at(store, one) is not None:
+        if not accept_other and root_in(connection, one) is not None:
             raise TamperError(
                 f"integrity: a checkpoint or certificate is of a log whose first {one.size} entries differ; ask its "
                 "holder where it is from, or add --accept-lost-withdrawals"

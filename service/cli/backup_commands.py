@@ -55,7 +55,11 @@ def restore(
         typer.Argument(metavar="DIR", help="The backup. Default: the data file in the home.", show_default=False),
     ] = None,
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Restore into a home whose data file is lost, damaged or old.")
+        bool,
+        typer.Option(
+            "--in-place",
+            help="Restore into a home whose data file is lost, damaged or old, or whose server was set back.",
+        ),
     ] = False,
     keyring: Annotated[
         Path | None, typer.Option(help="For a new home: the keyring.db last in use. Default: the backup's copy.")
@@ -73,6 +77,12 @@ def restore(
             "the site gave out does (receipt, webhook message, certificate, answer, manifest)."
         ),
     ] = None,
+    node: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The home of another node, or a copy of it: its checkpoint and certificates are read, too. Repeatable."
+        ),
+    ] = None,
     accept_lost: Annotated[
         bool,
         typer.Option(
@@ -81,7 +91,7 @@ def restore(
     ] = False,
     home: HomeOption = None,
 ) -> Output:
-    """Restore a site from a backup.
+    """Restore a site from a backup, or after its database server was set back.
 
     People who withdrew since the backup are erased again before the site serves anything. If the command is killed,
     run it again.
@@ -93,6 +103,7 @@ def restore(
         root_key=root_key,
         certificates=replay,
         checkpoint=checkpoint,
+        nodes=node or (),
         accept_lost=accept_lost,
     )
     place = home_folder(home)

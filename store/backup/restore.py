@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, final
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from volens.audit import Checkpoint, VerifierKey, read_leaf
 from volens.audit.shard import SHARD_CLOSED, SHARD_LOST
@@ -24,6 +24,7 @@ from volens.store.keys.generations import all_remembered, forget
 from volens.store.keys.root_key.holder_choice import ROOT_KEY_FILE
 from volens.store.keys.root_key.key_record import RECORD_FILE
 from volens.store.log import audit_log
+from volens.store.log.freshness import data_name, newest_keyring
 from volens.store.log.keyring_memory import read_memory
 from volens.store.log.remembrance import accept_shards, remembered_leaves
 from volens.store.log.shard_log import shard_heads
@@ -112,11 +113,18 @@ def copy_root_key(source: Path, into: Path) -> None:
     copy_private(source, into / name)
 
 
-def catch_up(store: Store, manifest: Manifest | None, signed: Sequence[Checkpoint], *, is_authentic: bool) -> CaughtUp:
-    """Add to the data file of a store the log entries that only the keyring remembers, in one transaction.
+def catch_up(
+    store: Store,
+    connection: Connection,
+    manifest: Manifest | None,
+    signed: Sequence[Checkpoint],
+    *,
+    is_authentic: bool,
+) -> CaughtUp:
+    """Add to the data of a store the log entries that only the keyring remembers, in a write transaction.
 
-    1. The file is sound: its pages, its foreign keys, its whole audit log with its shards.
-    2. It is the file of the manifest.
+    1. The data are sound: pages, foreign keys, the whole audit log with its shards.
+    2. They are those of the manifest.
     3. Its log and the remembered one are one log: the shorter is the beginning of the longer.
     4. The missing entries are put back, byte for byte, so that the head and its signature are the same as before: the
        log does not fork. The openings of these entries are lost. If the keyring's memory is not authentic, they are put
@@ -130,45 +138,44 @@ def catch_up(store: Store, manifest: Manifest | None, signed: Sequence[Checkpoin
         TamperError: 1, 2 or 3 does not hold, or entries cannot be put back.
     """
     leaves = remembered_leaves(store.keyring, is_authentic=is_authentic)
-    with store.write() as tx:
-        connection = tx.connection
-        # 1.
-        if not store.data.sound(connection):
-            raise TamperError(
-                "integrity: the data file is damaged; restore a backup with 'volens restore DIR --in-place'"
-            )
-        audit_log.verify_log(connection, store.verifier_key)
-        verify_shards(connection, store.verifier_key)
-        # 2.
-        size = audit_log.log_size(connection)
-        if manifest is not None:
-            head = verify_manifest(manifest, store.verifier_key)
-            if head != audit_log.checkpoint(connection, store.origin):
-                raise TamperError("integrity: the backup's log is not the one of its manifest; use another backup")
-        # 3.
-        own = connection.scalars(select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq)).all()
-        shared = min(size, len(leaves))
-        if list(own[:shared]) != leaves[:shared]:
-            raise TamperError(
-                "integrity: the data file's log is not the beginning of the one that the keyring remembers; use a "
-                "backup of this site"
-            )
-        # 4.
-        missing = leaves[size:]
-        if missing:
-            audit_log.add_leaves(connection, size, missing)
-        remembered = store.keyring.head()
-        if is_authentic and audit_log.root_at(connection, remembered.size) != remembered.root:
-            raise TamperError("integrity: the keyring's entries are not those of the head that it remembers")
-        if missing and not is_authentic and audit_log.checkpoint(connection, store.origin) not in signed:
-            raise TamperError(
-                "integrity: the keyring was changed, and has entries of the log that no checkpoint proves; put the "
-                "newest keyring.db back, or give the newest --checkpoint"
-            )
-        # 5.
-        # Each id was assigned in a transaction that left an entry, so at most as many ids as entries are missing.
-        for table in _NEVER_REUSED:
-            store.data.skip_ids(connection, table, len(missing))
+    on_server = store.data.remote is not None
+    data = data_name(on_server=on_server)
+    # 1.
+    if not store.data.sound(connection):
+        other = "recover it on the server" if on_server else "restore a backup with 'volens restore DIR --in-place'"
+        raise TamperError(f"integrity: the {data} is damaged; {other}")
+    audit_log.verify_log(connection, store.verifier_key)
+    verify_shards(connection, store.verifier_key)
+    # 2.
+    size = audit_log.log_size(connection)
+    if manifest is not None:
+        head = verify_manifest(manifest, store.verifier_key)
+        if head != audit_log.checkpoint(connection, store.origin):
+            raise TamperError("integrity: the backup's log is not the one of its manifest; use another backup")
+    # 3.
+    own = connection.scalars(select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq)).all()
+    shared = min(size, len(leaves))
+    if list(own[:shared]) != leaves[:shared]:
+        raise TamperError(
+            f"integrity: the {data}'s log is not the beginning of the one that the keyring remembers; use a "
+            f"{data if on_server else 'backup'} of this site"
+        )
+    # 4.
+    missing = leaves[size:]
+    if missing:
+        audit_log.add_leaves(connection, size, missing)
+    remembered = store.keyring.head()
+    if is_authentic and audit_log.root_at(connection, remembered.size) != remembered.root:
+        raise TamperError("integrity: the keyring's entries are not those of the head that it remembers")
+    if missing and not is_authentic and audit_log.checkpoint(connection, store.origin) not in signed:
+        raise TamperError(
+            "integrity: the keyring was changed, and has entries of the log that no checkpoint proves; "
+            f"{newest_keyring(on_server=on_server)}, or give the newest --checkpoint"
+        )
+    # 5.
+    # Each id was assigned in a transaction that left an entry, so at most as many ids as entries are missing.
+    for table in _NEVER_REUSED:
+        store.data.skip_ids(connection, table, len(missing))
     return CaughtUp(size + len(missing), Counter(read_leaf(leaf)[0] for leaf in missing))
 
 
@@ -234,8 +241,13 @@ def accept_older_shards(store: Store, put_back: Mapping[str, int]) -> int:
 def root_at(store: Store, checkpoint: Checkpoint) -> bytes | None:
     """Return the root that the log had at the size of a checkpoint; None if the log is shorter."""
     with store.read() as connection:
-        is_short = audit_log.log_size(connection) < checkpoint.size
-        return None if is_short else audit_log.root_at(connection, checkpoint.size)
+        return root_in(connection, checkpoint)
+
+
+def root_in(connection: Connection, checkpoint: Checkpoint) -> bytes | None:
+    """Return the same as `root_at`, in a transaction."""
+    is_short = audit_log.log_size(connection) < checkpoint.size
+    return None if is_short else audit_log.root_at(connection, checkpoint.size)
 
 
 def live_by_digest(store: Store) -> dict[str, ReceiptId]:

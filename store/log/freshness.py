@@ -13,7 +13,7 @@ from typing import final
 from volens.audit import Checkpoint
 from volens.consent import TamperError
 from volens.store.log.keyring_memory import MEMORY_CHANGED, Memory
-from volens.store.recovery_advice import RECOVER, RECOVER_BOTH, RECOVER_KEYRING, RESTORE, RESTORE_IN_PLACE
+from volens.store.recovery_advice import PUT_KEYRING_BACK, RECOVER_KEYRING, RESTORE, RESTORE_IN_PLACE
 
 
 @final
@@ -38,7 +38,7 @@ class Facts:
         undone: how many consents are in force in the data file, but ended according to the keyring.
         evidence: what was kept; `abandoned` are heads, by size and root, that a restore gave up.
         certificates: a folder with certificates that prove withdrawals; None if there is none.
-        on_server: the databases are not files but on a server, which has its own means to recover them.
+        on_server: the databases are not files but on a server, which has its own means to set them back.
     """
 
     log_size: int
@@ -76,18 +76,31 @@ def find_misfit(facts: Facts) -> Misfit | None:
     return found or _undone(facts) or _older_copies(facts)
 
 
-def cure(*, on_server: bool) -> str:
-    """Return what the operator does about data that are older than the keyring."""
-    return RECOVER if on_server else RESTORE
-
-
 def data_name(*, on_server: bool) -> str:
     """Return what sentences call the data."""
     return "database" if on_server else "data file"
 
 
+def newest_keyring(*, on_server: bool) -> str:
+    """Return the advice that comes first if the keyring is not the newest, as a clause."""
+    return RECOVER_KEYRING if on_server else PUT_KEYRING_BACK
+
+
+def _or_restore(first: str, proof: str) -> str:
+    """Return advice whose second part is for the case that the first cannot be done."""
+    return f"{first}; if that cannot be done, run '{RESTORE_IN_PLACE} {proof}'"
+
+
 def _proof(certificates: str | None) -> str:
     return "--accept-lost-withdrawals" if certificates is None else f"--replay {certificates}"
+
+
+def _older(certificates: str | None, *, on_server: bool) -> str:
+    """Return what the operator does if both are older copies."""
+    newest = (
+        "recover both on the server to the last commit" if on_server else "put the newest data file and keyring back"
+    )
+    return _or_restore(newest, _proof(certificates))
 
 
 def misfit_of_memory(
@@ -96,19 +109,17 @@ def misfit_of_memory(
     """Return what does not hold of 1, and of the sizes in 2; for the arguments see `Facts`."""
     data = data_name(on_server=on_server)
     # 1.
-    if memory is None and on_server:
-        return Misfit(MEMORY_CHANGED, RECOVER_KEYRING)
     if memory is None:
-        command = f"{RESTORE_IN_PLACE} {_proof(certificates)}"
-        return Misfit(MEMORY_CHANGED, f"put the newest keyring.db back; if there is none, run '{command}'")
+        return Misfit(MEMORY_CHANGED, _or_restore(newest_keyring(on_server=on_server), _proof(certificates)))
     if memory.restoring:
-        return Misfit("a restore of this site was not finished", f"{RESTORE}, with the same backup if it had one")
+        again = "" if on_server else ", with the same backup if it had one"
+        return Misfit("a restore of this site was not finished", f"{RESTORE}{again}")
     # 2.
     if log_size < memory.head.size:
         return Misfit(
             f"the {data}'s log has {log_size} entries, the keyring remembers {memory.head.size}; this is an "
             f"older {data}, and withdrawals since then would be undone",
-            cure(on_server=on_server),
+            RESTORE,
         )
     return None
 
@@ -117,14 +128,11 @@ def _undone(facts: Facts) -> Misfit | None:
     # 2.
     memory, data = facts.memory, data_name(on_server=facts.on_server)
     if memory is not None and facts.roots[memory.head.size] != memory.head.root:
-        advice = RECOVER if facts.on_server else "restore a backup of this site"
+        advice = "restore the database of this site" if facts.on_server else "restore a backup of this site"
         return Misfit(f"the {data}'s log is not the one that the keyring remembers", advice)
     # 3.
     if facts.undone:
-        return Misfit(
-            f"the {data} has {facts.undone} consents in force that the keyring knows to have ended",
-            cure(on_server=facts.on_server),
-        )
+        return Misfit(f"the {data} has {facts.undone} consents in force that the keyring knows to have ended", RESTORE)
     return None
 
 
@@ -140,10 +148,7 @@ def _older_copies(facts: Facts) -> Misfit | None:
                 f"{data_name(on_server=facts.on_server)} and keyring are older copies, and withdrawals since then "
                 "would be undone"
             )
-            command = f"{RESTORE_IN_PLACE} {_proof(facts.certificates)}"
-        else:
-            problem = f"{one.source} is of a log whose first {head.size} entries differ from this one"
-            command = f"{RESTORE_IN_PLACE} --accept-lost-withdrawals"
-        files = f"put the newest data file and keyring back; if there are none, run '{command}'"
-        return Misfit(problem, RECOVER_BOTH if facts.on_server else files)
+            return Misfit(problem, _older(facts.certificates, on_server=facts.on_server))
+        problem = f"{one.source} is of a log whose first {head.size} entries differ from this one"
+        return Misfit(problem, _older(None, on_server=facts.on_server))
     return None

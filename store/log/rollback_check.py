@@ -18,10 +18,10 @@ from volens.store.log.freshness import (
     Evidence,
     Facts,
     Misfit,
-    cure,
     data_name,
     find_misfit,
     misfit_of_memory,
+    newest_keyring,
 )
 from volens.store.log.home_evidence import certificates_folder
 from volens.store.log.keyring_memory import abandoned_heads, authentic_memory, verified_ends
@@ -29,7 +29,7 @@ from volens.store.log.remembrance import check_newest_leaves
 from volens.store.log.secrets_held import returned_secrets, unopenable
 from volens.store.log.shard_log import ShardHead
 from volens.store.log.shard_memory import misfitting, remembered_shards
-from volens.store.recovery_advice import RECOVER_KEYRING, RESTORE
+from volens.store.recovery_advice import RESTORE
 from volens.store.schema import data_tables as tables
 from volens.store.site_databases import is_on_server
 
@@ -117,11 +117,8 @@ def _shard_misfit(home: Path, connection: Connection, remembered: Sequence[Shard
     found = misfitting(connection, remembered)
     if not found:
         return None
-    on_server = is_on_server(home)
-    data = data_name(on_server=on_server)
-    return Misfit(
-        f"the {data} {found[0][1]}; this is an older {data}, or a shard was changed", cure(on_server=on_server)
-    )
+    data = data_name(on_server=is_on_server(home))
+    return Misfit(f"the {data} {found[0][1]}; this is an older {data}, or a shard was changed", RESTORE)
 
 
 def check_newest(
@@ -137,10 +134,9 @@ def check_newest(
     check_newest_leaves(keyring, connection)
     size = audit_log.log_size(connection)
     if (newest := newest_seal(connection, size)) is not None:
-        on_server = is_on_server(home)
         raise TamperError(
-            f"integrity: the {data_name(on_server=on_server)}'s log has {size} entries, and rows were sealed when it "
-            f"had {newest}; entries were cut off; {cure(on_server=on_server)}"
+            f"integrity: the {data_name(on_server=is_on_server(home))}'s log has {size} entries, and rows were sealed "
+            f"when it had {newest}; entries were cut off; {RESTORE}"
         )
 
 
@@ -164,9 +160,9 @@ def repair_keyring(
         keyring.engine.scrub()
     if missing := len(unopenable(connection, keyring)):
         on_server = is_on_server(home)
-        files = f"put the newest keyring.db back, or {RESTORE}, which ends these consents"
         raise TamperError(
             f"integrity: the keyring is {behind} entries older than the {data_name(on_server=on_server)}, and has no "
-            f"secret for {missing} consents in force; {RECOVER_KEYRING if on_server else files}"
+            f"secret for {missing} consents in force; {newest_keyring(on_server=on_server)}, or {RESTORE}, which ends "
+            "these consents"
         )
     return KeyringRepair(behind, len(returned)) if returned else None

