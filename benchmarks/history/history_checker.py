@@ -47,6 +47,8 @@ class Verdict:
         faults: of each kind.
         recognised: looks at which the person shown matched.
         recognised_by_lease: those of them at doors that decided by a lease.
+        leased: looks at which a door decided by a lease, whoever matched.
+        stopped_later: people who were stopped everywhere later than at the primary.
         latest_match_ns: the longest time from the beginning of a withdrawal to the beginning of a look that matched.
         has_recovered: after the end of the last fault, a person matched or withdrew.
     """
@@ -56,6 +58,8 @@ class Verdict:
     faults: Counter[str]
     recognised: int
     recognised_by_lease: int
+    leased: int
+    stopped_later: int
     latest_match_ns: int
     has_recovered: bool
 
@@ -65,6 +69,8 @@ class Verdict:
         wanted = [What.ENROLL, What.WITHDRAW, What.EVERYWHERE, What.WEBHOOK]
         found = [f"no {what} was done" for what in wanted if not self.counts[what]]
         found += ["no face was recognised"] * (not self.recognised)
+        found += ["no face was recognised by a lease"] * (self.leased > 0 and not self.recognised_by_lease)
+        found += ["no one withdrew while a door held a lease"] * (self.leased > 0 and not self.stopped_later)
         found += ["after the last fault no one matched or withdrew"] * (not self.has_recovered)
         found += ["a withdrawal was never stopped everywhere"] * (
             self.counts[What.EVERYWHERE] < self.counts[What.WITHDRAW]
@@ -91,6 +97,10 @@ class _Stay:
     @property
     def stopped_at(self) -> int | None:
         return self.withdrawn.ended if self.withdrawn is not None and self.withdrawn.is_done else None
+
+    @property
+    def is_stopped_later(self) -> bool:
+        return self.stopped_at is not None and self.everywhere_at is not None and self.stopped_at < self.everywhere_at
 
 
 def check_history(operations: Iterable[Operation]) -> Verdict:
@@ -128,6 +138,8 @@ def check_history(operations: Iterable[Operation]) -> Verdict:
     later = [one for one in [*right, *by_kind[What.WITHDRAW]] if one.is_done and one.began > repaired_at]
     return Verdict(
         *(tuple(violations), counts, faults, len(right), sum(one.leased for one in right)),
+        leased=sum(one.leased for one in looks),
+        stopped_later=sum(stay.is_stopped_later for stay in stays.values()),
         latest_match_ns=max([0, *late]),
         has_recovered=bool(later) or not by_kind[What.FAULT],
     )
@@ -174,13 +186,16 @@ def _broken_by(look: Operation, stays: dict[int, _Stay]) -> Iterator[Rule]:
 
 
 def _lost(looks: Sequence[Operation], stays: dict[int, _Stay], faults: Sequence[Operation]) -> Iterator[Operation]:
-    """Yield looks at a person who was enrolled all the time, and did not match although nothing was broken."""
+    """Yield looks at a person who was enrolled all the time, and did not match although nothing was broken.
+
+    A lease need not have everyone: it is older than the last enrollments, and every withdrawal revokes it.
+    """
     of_face: defaultdict[int | None, list[tuple[int, _Stay]]] = defaultdict(list)
     for person, stay in stays.items():
         of_face[stay.enrolled.face].append((person, stay))
     for look in looks:
         expected = {person for person, stay in of_face[look.face] if _is_in_force(look, stay)}
-        if expected - set(look.matched) and not any(_overlap(look, fault) for fault in faults):
+        if not look.leased and expected - set(look.matched) and not any(_overlap(look, fault) for fault in faults):
             yield look
 
 

@@ -27,6 +27,7 @@ def report_of(verdict: Verdict, header: Mapping[str, Any]) -> str:
         ("people enrolled", counts[What.ENROLL]),
         ("people stopped at the primary", counts[What.WITHDRAW]),
         ("people stopped everywhere", counts[What.EVERYWHERE]),
+        ("of them later, because a door held a lease", verdict.stopped_later),
         ("webhooks", counts[What.WEBHOOK]),
         ("checkpoints of the log", counts[What.CHECKPOINT]),
         *((f"fault: {kind}", count) for kind, count in sorted(verdict.faults.items())),

@@ -46,6 +46,8 @@ class Stay:
         enrolled: None until it is requested.
         withdrawn: None until it is requested.
         notified: when a recipient was notified of the erasure; empty if never.
+        everywhere_at: when the person was stopped everywhere, as the withdrawal's response said.
+        reference_id: of the enrollment; None without its response.
     """
 
     subject_id: str
@@ -53,6 +55,8 @@ class Stay:
     enrolled: Span | None = None
     withdrawn: Span | None = None
     notified: list[int] = field(default_factory=list)
+    everywhere_at: int | None = None
+    reference_id: int | None = None
 
 
 @final

@@ -17,9 +17,11 @@ from typing import Any, Protocol, final
 from benchmarks.load.checker import Decision, Span, Stay
 from benchmarks.load.service import Service
 from volens import Site, SubjectKey
+from volens.consent import parse_time
 from volens.consent.receipt_offer import ReceiptOffer
 from volens.consent.receipt_signature import SignatureForm
 from volens.service.sample_notice import publish_sample_notice
+from volens.store import utc_now
 from volens.store.programs import Role
 
 ZONE = "lobby"
@@ -39,6 +41,7 @@ class Plan:
         frames_per_s: of each door.
         kill_at_s: when the service is killed and restarted, or one of several workers; None for never.
         timeout_s: of a request.
+        lease_seconds: of the zone; 0: its doors decide online only.
     """
 
     seconds: float = 120
@@ -49,6 +52,7 @@ class Plan:
     workers: int = 1
     seed: int = 1
     timeout_s: float = _TIMEOUT_S
+    lease_seconds: int = 0
 
 
 class Reachable(Protocol):
@@ -158,10 +162,11 @@ def wait_for_notifications(history: History) -> None:
 @final
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Credentials of a desk, of each door, and of an auditor."""
+    """Credentials of a desk, of each door, of a door with a lease, and of an auditor."""
 
     desk: str
     doors: list[str]
+    leased_door: str
     auditor: str
 
 
@@ -171,7 +176,8 @@ def make_site(home: Path, plan: Plan, panel_url: str, create: Callable[..., Site
     `create` is `Site.create`, or the same with further arguments, such as where the data is.
     """
     with create(home, name="Example Ltd", contact="privacy@example.org") as site:
-        site.add_zone(ZONE, custody="operator", justification="load", alternative="a badge", retention_days=30)
+        terms = {"custody": "operator", "justification": "load", "alternative": "a badge"}
+        site.add_zone(ZONE, **terms, retention_days=30, lease_seconds=plan.lease_seconds)
         site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         publish_sample_notice(site, ZONE, more="We compare your face at the door.")
         site.rights.recipients.add(ZONE, "panel")
@@ -181,8 +187,9 @@ def make_site(home: Path, plan: Plan, panel_url: str, create: Callable[..., Site
             site.programs.credentials.issue(label=f"door {number}", role=Role.DOOR, zone=ZONE)[1].reveal()
             for number in range(plan.doors)
         ]
+        leased = site.programs.credentials.issue(label="leased door", role=Role.DOOR, zone=ZONE)[1].reveal()
         auditor = site.programs.credentials.issue(label="auditor", role=Role.AUDITOR)[1].reveal()
-    return Tokens(desk, doors, auditor)
+    return Tokens(desk, doors, leased, auditor)
 
 
 @contextmanager
@@ -259,19 +266,28 @@ def _comes_and_goes(
         stay.enrolled = Span(time.monotonic_ns(), None)
         form = enrollment_form(given["take_home"].encode(), photos[actor][:3])
         kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        span, status, _ = client.ask("enroll", f"/v1/zones/{ZONE}/enrollments", form, desk | kind)
+        span, status, said = client.ask("enroll", f"/v1/zones/{ZONE}/enrollments", form, desk | kind)
+        if status == http.client.CREATED:
+            stay.reference_id = said["reference_id"]
         stay.enrolled = Span(stay.enrolled.began, span.ended if status == http.client.CREATED else None)
         ended.wait(chance.uniform(0.5, 3.0))
         began = time.monotonic_ns()
         stay.withdrawn = Span(began, None)
         body = json.dumps({"receipt": given["take_home"]}).encode()
         for _ in range(100):  # a person who withdraws retries until there is a response
-            span, status, _ = client.ask("withdraw", "/v1/withdrawals", body, {"Content-Type": "application/json"})
-            if status == http.client.OK:
+            span, status, said = client.ask("withdraw", "/v1/withdrawals", body, {"Content-Type": "application/json"})
+            if status == http.client.OK and span.ended is not None:
+                stay.everywhere_at = _reached_at(said["stopped_everywhere_at"], span.ended)
                 stay.withdrawn = Span(began, span.ended)
                 break
             time.sleep(0.5)
     client.close()
+
+
+def _reached_at(stated: str, answered_at: int) -> int:
+    """Return when a stated time has come, on the clock of the history: not before the response that states it."""
+    left_s = (parse_time(stated) - utc_now()).total_seconds()
+    return max(answered_at, time.monotonic_ns() + round(left_s * 1e9))
 
 
 def give_consent(client: "Client", desk: dict[str, str], name: str, notice_sha256: str) -> tuple[int, Any]:

@@ -51,6 +51,7 @@ SIGSTOP = operation(What.FAULT, 45, 60, "node 1", outcome="stopped")
         look(110, 200, 1),  # it began when the response came
         look(111, 120, 1, leased=True),  # by a lease, before everywhere
         look(150, 160, 1, leased=True),
+        [look(105, 106, 1, leased=True), look(41, 44, leased=True)],  # enrolled after the lease was given
         look(151, 160),
         look(151, None, 1),  # without a response
         look(95, 105),  # during the withdrawal
@@ -62,8 +63,8 @@ SIGSTOP = operation(What.FAULT, 45, 60, "node 1", outcome="stopped")
         operation(What.WEBHOOK, 114, 115, "panel", person=1),  # delivered twice
     ],
 )
-def test_what_could_have_been_right_is_no_violation(more: Operation) -> None:
-    verdict = check_history([*GOOD, more])
+def test_what_could_have_been_right_is_no_violation(more: Operation | list[Operation]) -> None:
+    verdict = check_history([*GOOD, *(more if isinstance(more, list) else [more])])
     assert verdict.holds, report_of(verdict, {})
 
 
@@ -128,6 +129,16 @@ def test_a_history_that_proves_too_little_does_not_hold(left_out: What, gap: str
     assert len(check_history([]).gaps) == 6
 
 
+def test_a_history_with_a_lease_must_have_a_match_and_a_withdrawal_during_it() -> None:
+    at_once = [replace(one, ended=110) if one is EVERYWHERE else one for one in GOOD]
+    seen, missed = look(50, 60, 1, leased=True), look(50, 60, face=8, leased=True)
+    assert check_history([*at_once, missed]).gaps == [
+        "no face was recognised by a lease",
+        "no one withdrew while a door held a lease",
+    ]
+    assert check_history([*GOOD, seen]).gaps == check_history(at_once).gaps == []
+
+
 def test_a_history_in_which_nothing_works_after_a_fault_does_not_hold() -> None:
     late = replace(SIGSTOP, began=160, ended=170)
     assert check_history([*GOOD, late]).gaps == ["after the last fault no one matched or withdrew"]
@@ -142,6 +153,7 @@ def test_the_result_counts_what_happened() -> None:
     assert (verdict.faults["stopped"], verdict.counts[What.ENROLL], verdict.counts[What.LOOK]) == (1, 1, 2)
     report = report_of(verdict, {"responses": {"enroll 503": 1}})
     assert "| of them by a lease | 1 |" in report
+    assert "| of them later, because a door held a lease | 1 |" in report
     assert "Responses by HTTP status, 0 for none: enroll 503: 1." in report
 
 

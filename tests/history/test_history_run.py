@@ -13,8 +13,9 @@ from patience import PATIENCE_S
 from benchmarks.history.fault_plan import FaultKind, plan_faults
 from benchmarks.history.history_checker import Rule, check_history
 from benchmarks.history.history_report import BEGIN, END, PAGE, report_of, write_page
+from benchmarks.history.leased_door import LeasedLook
 from benchmarks.history.operation import What, history_lines
-from benchmarks.history.recorded_run import RunPlan, operations_of, record_run
+from benchmarks.history.recorded_run import RunPlan, operations_of, person_of, record_run
 from benchmarks.history.severable_proxy import SeverableProxy
 from benchmarks.load.actors import actors
 from benchmarks.load.checker import Decision, Span, Stay
@@ -36,6 +37,7 @@ def test_faults_at_two_nodes_break_no_promise(tmp_path: Path) -> None:
     assert verdict.holds, report_of(verdict, {"responses": recording.responses})
     assert verdict.faults == Counter(kind.value for kind in kinds)
     assert verdict.counts[What.CHECKPOINT] > 2
+    assert min(verdict.recognised_by_lease, verdict.stopped_later) > 0, "a door was cut off, and had a lease"
     far_back = run_with_clock(tmp_path, "-3600")
     assert (far_back.returncode, "set the clock right" in far_back.stderr) == (6, True), far_back.stderr
 
@@ -56,7 +58,7 @@ def run_with_clock(folder: Path, offset_s: str) -> subprocess.CompletedProcess[s
 
 
 def test_a_load_becomes_a_history_without_ids_of_people() -> None:
-    ada = Stay("ada", actor=3, enrolled=Span(10, 20), withdrawn=Span(100, 110), notified=[130])
+    ada = Stay("ada", 3, enrolled=Span(10, 20), withdrawn=Span(100, 110), everywhere_at=110, notified=[130])
     bob = Stay("bob", actor=4, enrolled=Span(30, None))
     late = Decision(Span(111, 120), shown=3, matched=frozenset({"ada"}), door=2)
     odd = Decision(Span(50, 60), shown=4, matched=frozenset({"eve"}))
@@ -68,6 +70,18 @@ def test_a_load_becomes_a_history_without_ids_of_people() -> None:
     assert {one.rule for one in verdict.violations} == {Rule.STOPPED_EVERYWHERE, Rule.STOPPED_ONLINE, Rule.OWN_FACE}
     assert verdict.counts == {What.ENROLL: 1, What.WITHDRAW: 1, What.EVERYWHERE: 1, What.WEBHOOK: 1, What.LOOK: 2}
     assert not any(name in line for line in history_lines({}, found) for name in ('"ada"', '"bob"', '"eve"'))
+
+
+def test_a_look_with_a_lease_is_of_the_person_of_its_reference() -> None:
+    ada = Stay("ada", actor=3, enrolled=Span(10, 20), reference_id=7)
+    bob = Stay("bob", actor=3, enrolled=Span(30, None))
+    eve = Stay("eve", actor=4, enrolled=Span(30, None))
+    history = History([], {"ada": ada, "bob": bob, "eve": eve})
+
+    def person(reference_id: int, began: int) -> int:
+        return person_of(reference_id, LeasedLook(Span(began, began + 9), 3, "lease", b""), history)
+
+    assert [person(7, 50), person(8, 50), person(8, 29)] == [1, 2, -1]
 
 
 def test_a_plan_of_faults_is_repeatable_and_each_round_has_every_kind() -> None:
