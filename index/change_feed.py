@@ -17,6 +17,7 @@ from volens.index.installation import Installation
 from volens.store import ChangeWaiter
 from volens.store.backup import remove_dead_snapshots
 from volens.store.log import CONSENT_ENDED, kinds_since, log_size
+from volens.store.log.seen_log import last_entry
 from volens.store.programs import Processes
 
 REPORT_S: Final = 3.0
@@ -59,23 +60,27 @@ class ChangeFeed:
         Raises:
             UnavailableError: the store cannot be read now, so nothing was applied; or the holder of the root key does
                 not answer, so the keys are the old ones.
-            TamperError: a reference or the keyring does not open, or the data file was replaced.
+            TamperError: a reference or the keyring does not open, or the data were replaced, or set back on a server.
         """
         if self._store.process_id is None:
             # Not the store's randomness, which tests repeat: two processes must never have the same id.
             self._store.process_id = secrets.token_hex(8)
+        seen = self._store.seen.last
         with self._store.read_prepared() as snapshot:
             newest = log_size(snapshot)
-        if newest > self._generation:
+        if newest > self._generation or newest < seen.size:
             with self._store.read() as connection:
-                newest = log_size(connection)
+                last = last_entry(connection)
+                self._store.note_newest(connection, last, seen)
                 is_urgent = self._generation > 0 and CONSENT_ENDED in kinds_since(connection, self._generation)
                 self._galleries.level(connection)
-                self._store.note_newest_time(connection)
             if is_urgent:
                 self._store.drop_caches()
             self._is_reported = self._is_reported and not is_urgent
-            self._generation = newest
+            if self._store.data.remote is not None:
+                # Others write there; this home must know how long the log was if the server is set back.
+                self._store.keep_checkpoint()
+            self._generation = last.size
         problem: UnavailableError | None = None
         try:
             if self._store.keyring.refresh():

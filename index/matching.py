@@ -200,6 +200,7 @@ def verify_claim(
         with store.read_prepared() as snapshot:
             if owner.receipt_id in store.paused or is_restricted(snapshot, owner.receipt_id):
                 raise ConsentRestrictedError("the person has paused this consent meanwhile; nothing is matched")
+        store.generation()  # raises if the log is shorter than known: then this consent may have ended
         match = Match(reference.reference_id, owner.receipt_id, owner.subject_id, score)
         found = Decision(match, threshold, 1)
         (decision,) = enforce_factor(store, grant.purpose, zone.second_factor, [found], factor)

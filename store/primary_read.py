@@ -11,7 +11,9 @@ from typing import Final, final
 from sqlalchemy import bindparam, literal_column, select
 
 from volens.consent import TamperError, UnavailableError
+from volens.store.engine import Rows
 from volens.store.log.audit_log import kinds_of
+from volens.store.log.seen_log import LastEntry
 from volens.store.prepared_query import PreparedQuery
 from volens.store.schema import data_tables, keyring_tables
 from volens.store.store import Store
@@ -29,8 +31,8 @@ _FROM: Final = PreparedQuery(
 )
 _KEYS: Final = PreparedQuery(select(keyring_tables.keyring.c.epoch, keyring_tables.keyring.c.log_size))
 _WENT_BACK: Final = (
-    "integrity: the log in {name} is shorter than this node has seen: its server lost commits, as a standby does that "
-    "lagged behind; nothing is matched. Find out what was lost with 'volens doctor', then start the nodes again"
+    "integrity: the log in {name} is not the one that this node has seen: its server lost commits, as a standby does "
+    "that lagged behind, or was set back; nothing is matched. End all nodes, then start one: it says what to do"
 )
 
 
@@ -55,21 +57,30 @@ def news_since(store: Store, known: int) -> News:
 
     Raises:
         UnavailableError: a server does not answer, or is a standby.
-        TamperError: the log is shorter than known, here or by the keyring: withdrawals may be lost.
+        TamperError: the log is shorter than known, or another one, here or by the keyring: withdrawals may be lost.
     """
     data, keyring = store.data.remote, store.keyring.engine.remote
     if data is None or keyring is None:
         raise UnavailableError("the databases of this site are not on a server; read them one by one")
+    seen = store.seen.last
     ((epoch, remembered),), rows = data.read_after(keyring, _KEYS, _FROM, {"known": known - 1})
-    if not rows or rows[0][0] != known - 1:
+    is_all = len(rows) <= MOST_NEWS
+    if not rows or rows[0][0] != known - 1 or not _has(rows, seen, is_all=is_all):
         raise TamperError(_WENT_BACK.format(name=store.data.name))
     generation = int(rows[-1][0]) + 1
     # The keyring remembers the log after each commit. From a server of its own, which may answer later, its size may be
     # ahead of this answer, but not of the log.
-    is_all = len(rows) <= MOST_NEWS
     if remembered > generation and is_all and remembered > store.generation():
         raise TamperError(_WENT_BACK.format(name=store.data.name))
     if epoch != store.keyring.epoch:
         with suppress(UnavailableError):  # without the holder of the root key the old ones must do, as in a gallery
             store.keyring.refresh()
     return News(generation, frozenset(kinds_of(leaf for _, leaf in rows[1:])) if is_all else frozenset({""}))
+
+
+def _has(rows: Rows, seen: LastEntry, *, is_all: bool) -> bool:
+    """Return whether an entry that was seen before can be among rows of the log, in order; `is_all`: to its end."""
+    last = seen.size - 1
+    if last > rows[-1][0]:
+        return not is_all
+    return all(bytes(leaf) == seen.leaf for seq, leaf in rows if seq == last)

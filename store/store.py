@@ -27,13 +27,8 @@ from volens.store.log.keyring_memory import begin_memory
 from volens.store.log.log_reading import newest_head
 from volens.store.log.log_time import store_time
 from volens.store.log.remembrance import remember
-from volens.store.log.rollback_check import (
-    KeyringRepair,
-    check_newest,
-    check_write,
-    find_rollback,
-    repair_keyring,
-)
+from volens.store.log.rollback_check import KeyringRepair, check_newest, check_write, find_rollback, repair_keyring
+from volens.store.log.seen_log import LastEntry, SeenLog, last_entry
 from volens.store.log.shard_log import ShardWriter, newest_time
 from volens.store.prepared_query import ReadSnapshot
 from volens.store.public_key_file import check_public_key
@@ -55,7 +50,7 @@ KEYRING_REPAIRED: Final = "keyring.repaired"
 class Transaction:
     """One write transaction: rows and their audit leaves, committed together."""
 
-    def __init__(self, store: "Store", connection: Connection) -> None:
+    def __init__(self, store: "Store", connection: Connection, log_size: int) -> None:
         self.connection = connection
         self.now = store.now()
         self.steady = store.steady_time()
@@ -65,7 +60,7 @@ class Transaction:
         self._engine = store.data
         self._seals = store.seals
         self._signed: tuple[Checkpoint, str] | None = None
-        self._start = audit_log.log_size(connection)
+        self._start = log_size
         self.shards = ShardWriter(connection, store.keyring, store.origin, store.random, self.log)
 
     def next_id(self, table: Table) -> int:
@@ -152,6 +147,7 @@ class Store:
         keyring_repair: what the opening repaired, because the keyring was older than the data file; None if it was not.
         stopped: the consents that have ended for this process, committed or not.
         steady_clock: the clock by which leases end, however the other one is set.
+        seen: the longest log that this process has seen.
     """
 
     def __init__(
@@ -178,7 +174,7 @@ class Store:
         self._restoring, self._any_time = restoring, False
         with data.read() as connection:
             row = connection.execute(select(tables.site)).one_or_none()
-            self._newest_time = newest_time(connection)
+            self._newest_time, self.seen = newest_time(connection), SeenLog(folder, last_entry(connection))
         if row is None:
             raise advised(DamagedDataError(f"{data.name} has no site"), data.advice)
         controller = Controller(SiteId(row.site_id), row.controller_name, row.controller_contact)
@@ -310,8 +306,11 @@ class Store:
         """The time of the newest log entry that this process has seen; None of an empty log."""
         return self._newest_time
 
-    def note_newest_time(self, connection: Connection | ReadSnapshot) -> None:
-        """Read the time of the newest log entry, which another process may have written."""
+    def note_newest(self, connection: Connection | ReadSnapshot, last: LastEntry, seen: LastEntry) -> None:
+        """Note the last entry of the log, which another process may have written; see `SeenLog.check` for the rest."""
+        if not self._restoring:
+            self.seen.check(connection, last, seen)
+        self.seen.note(last)
         self._newest_time = newest_time(connection)
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -323,8 +322,14 @@ class Store:
         return self.data.read_prepared()
 
     def generation(self) -> int:
-        """Return the size of the log as committed now: every change of people, zones and keys makes it grow. 5 us."""
-        return audit_log.generation_of(self.data.read_value(audit_log.NEWEST))
+        """Return the size of the log as committed now: every change of people, zones and keys makes it grow. 5 us.
+
+        Raises:
+            TamperError: it is shorter than this process has seen.
+        """
+        seen, size = self.seen.last, audit_log.generation_of(self.data.read_value(audit_log.NEWEST))
+        self.seen.check_size(size, seen)
+        return size
 
     @contextmanager
     def write(self, *, wait: bool = True) -> Generator[Transaction]:
@@ -338,12 +343,13 @@ class Store:
             UnavailableError: the clock is too far behind the newest log entry; see `now`.
         """
         with self.data.write(wait=wait) as connection:
+            last = last_entry(connection)
             if not self._restoring:
-                check_write(self.folder, connection, self.keyring)
-            self.note_newest_time(connection)
+                check_write(self.folder, last.size, self.keyring)
+            self.note_newest(connection, last, self.seen.last)
             mark_writing(connection, writing=True)
             try:
-                tx = Transaction(self, connection)
+                tx = Transaction(self, connection, last.size)
                 yield tx
                 grown = tx.finish()
             finally:
@@ -397,6 +403,7 @@ class Store:
         """Write the newest checkpoint into the home; see `volens.store.log.home_evidence`."""
         with self.data.read() as connection:
             note = newest_head(connection).note
+            self.seen.note(last_entry(connection))
         keep_checkpoint(self.folder, note)
 
     def hold_against(self, evidence: Sequence[Evidence]) -> Misfit | None:

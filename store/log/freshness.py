@@ -124,6 +124,16 @@ def misfit_of_memory(
     return None
 
 
+def misfit_of_seen(seen: int, log_size: int, certificates: str | None, *, on_server: bool) -> Misfit:
+    """Return what a process says that has seen a log of `seen` entries, if the last of them is gone."""
+    data = data_name(on_server=on_server)
+    return Misfit(
+        f"this process has seen a log of {seen} entries, and the {data}'s log of {log_size} lacks the last of them; "
+        f"{data} and keyring were set back, and withdrawals since then would be undone",
+        _older(certificates, on_server=on_server),
+    )
+
+
 def _undone(facts: Facts) -> Misfit | None:
     # 2.
     memory, data = facts.memory, data_name(on_server=facts.on_server)

@@ -48,8 +48,10 @@ class KeyringRepair:
     destroyed_secrets: int
 
 
-def check_write(home: Path, connection: Connection, keyring: Keyring) -> None:
+def check_write(home: Path, log_size: int, keyring: Keyring) -> None:
     """Check, inside a write transaction, that the log does not fork: other entries under numbers that were given out.
+
+    `log_size` is its size in this transaction.
 
     Raises:
         TamperError: the data file is older than the keyring remembers, the keyring's memory was changed, or a restore
@@ -57,10 +59,9 @@ def check_write(home: Path, connection: Connection, keyring: Keyring) -> None:
     """
     with keyring.engine.read_prepared() as kept:
         memory = authentic_memory(kept, keyring)
-    misfit = misfit_of_memory(audit_log.log_size(connection), memory)
+    misfit = misfit_of_memory(log_size, memory)
     if misfit is not None:
-        size, on_server = audit_log.log_size(connection), is_on_server(home)
-        again = misfit_of_memory(size, memory, certificates_folder(home), on_server=on_server)
+        again = misfit_of_memory(log_size, memory, certificates_folder(home), on_server=is_on_server(home))
         raise (again or misfit).error()
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ class FaultyServer(PostgresServer):
         super().__init__(make_url(url))
         self.folder = folder
         self._sockets, self._programs, self._system_user = socket_folder, programs, system_user
+        self._made_folders: list[Path] = []
 
     def start(self, folder: Path | None = None) -> None:
         sockets = self._sockets if folder is None else folder
@@ -41,20 +43,70 @@ class FaultyServer(PostgresServer):
     @contextmanager
     def standby(self) -> Iterator[Path]:
         """Run a streaming standby of the server; its folder is also where its sockets are."""
-        folder = Path(tempfile.mkdtemp(prefix="volens-pg-", dir=self.folder.parent))
-        if self._system_user is not None:
-            shutil.chown(folder, self._system_user, self._system_user)
-        folder.chmod(0o700)
-        copy = ("-D", str(folder), "-R", "--no-sync", "-c", "fast", "-h", str(self._sockets), "-U", "postgres")
-        self._run("pg_basebackup", *copy)
-        for left in folder.glob(".s.PGSQL.*"):  # the primary's own, if its sockets are in its folder
-            left.unlink()
+        folder = self.base_backup("-R")
         self.start(folder)
         try:
             yield folder
         finally:
             self.stop(folder=folder)
             shutil.rmtree(folder, ignore_errors=True)
+
+    def base_backup(self, *more: str) -> Path:
+        """Return a base backup of the running server."""
+        folder = self._new_folder()
+        copy = ("-D", str(folder), "--no-sync", "-c", "fast", "-h", str(self._sockets), "-U", "postgres")
+        self._run("pg_basebackup", *copy, *more)
+        for left in folder.glob(".s.PGSQL.*"):  # the primary's own, if its sockets are in its folder
+            left.unlink()
+        return folder
+
+    def archive(self) -> Path:
+        """Let the server archive its write-ahead log from a restart on, and when it stops; return the archive."""
+        folder = self._new_folder()
+        for setting in ("archive_mode = on", f"archive_command = 'cp %p {folder}/%f'"):
+            self.run(f"ALTER SYSTEM SET {setting}")
+        self.stop("fast")
+        self.start()
+        return folder
+
+    def set_back(self, backup: Path, archive: Path | None = None, target: str | None = None) -> None:
+        """Stop the server, and start one from a base backup in its place.
+
+        It is recovered to the end of the backup; with `archive` to the end of the archive, or to a restore point.
+        """
+        with suppress(subprocess.CalledProcessError):  # it is stopped already
+            self.stop("fast")
+        folder = self._new_folder()
+        subprocess.run(["cp", "-a", f"{backup}/.", folder], check=True)
+        settings = {"archive_mode": "off", "archive_command": ""}
+        if archive is not None:
+            signal = folder / "recovery.signal"
+            signal.touch()
+            if self._system_user is not None:
+                shutil.chown(signal, self._system_user, self._system_user)
+            settings |= {"restore_command": f"cp {archive}/%f %p", "recovery_target_action": "promote"}
+            settings |= {} if target is None else {"recovery_target_name": target}
+        with (folder / "postgresql.auto.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        self.folder = folder
+        self.start()
+        until = time.monotonic() + PATIENCE_S
+        while self.run("SELECT pg_is_in_recovery()") != [(False,)]:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def remove_copies(self) -> None:
+        """Remove the folders that were made besides the server's own."""
+        for one in self._made_folders:
+            shutil.rmtree(one, ignore_errors=True)
+
+    def _new_folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="volens-pg-", dir=self.folder.parent))
+        if self._system_user is not None:
+            shutil.chown(folder, self._system_user, self._system_user)
+        folder.chmod(0o700)
+        self._made_folders.append(folder)
+        return folder
 
     @contextmanager
     def full_disk(self, database: str, table: str) -> Iterator[None]:
@@ -102,6 +154,7 @@ def faulty_server() -> Iterator[FaultyServer]:
         with suppress(subprocess.CalledProcessError):
             server.stop()
         started.cleanup()
+        server.remove_copies()
         shutil.rmtree(folder, ignore_errors=True)
 
 

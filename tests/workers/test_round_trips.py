@@ -19,6 +19,7 @@ from volens.consent import (
 )
 from volens.index import Decision, identify
 from volens.store import read_databases
+from volens.store.log.seen_log import LastEntry
 from volens.store.postgres import pipelined_reads
 from volens.store.primary_read import MOST_NEWS
 from volens.store.promises import zone_of
@@ -135,6 +136,16 @@ def test_a_log_that_became_shorter_matches_no_one(house: House, node: House) -> 
     (gallery,) = node.galleries.built().values()
     gallery.generation += 2
     with pytest.raises(TamperError, match="lost commits"):
+        decide()
+
+
+@pytest.mark.parametrize("more", [2, 0, -1], ids=["shorter", "another last entry", "longer, and another log"])
+def test_a_log_that_is_not_the_one_seen_matches_no_one(house: House, node: House, more: int) -> None:
+    decide = decider(node, house.admit())
+    seen = node.store.generation()
+    house.invite()
+    node.store.seen.last = LastEntry(seen + 1 + more, b"{}")
+    with pytest.raises(TamperError, match=r"is not the one that this node has seen: .* nothing is matched"):
         decide()
 
 
