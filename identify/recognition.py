@@ -43,15 +43,14 @@ from volens.index import (
 from volens.store.people import stored_receipt
 from volens.store.people.references import live_ids
 from volens.store.people.visits import VisitKind
-from volens.store.promises import zone_of
 
 
 @final
 class Recognizer:
     """Identifies faces (1:N) and verifies claims (1:1) at the doors of one site. Thread-safe.
 
-    A decision takes two snapshots of the data file: one for the zone, before any face is detected, and one for
-    everything that the matching core decides on. The beginning of a visit takes a third (`VisitRecorder`).
+    A decision looks at the store twice: for the zone, before any face is detected, and for everything that the matching
+    core decides on. The beginning of a visit takes a third look (`VisitRecorder`).
     """
 
     def __init__(self, installation: Installation, load_extractor: Callable[[], Extractor]) -> None:
@@ -79,8 +78,7 @@ class Recognizer:
                 head-turn challenge, and there is no answer.
             ModelMissingError: the zone asks for a liveness model, and this process has none.
         """
-        with self.store.read() as connection:
-            zone = zone_of(connection, purpose)
+        zone = self.galleries.zone(purpose)
         if not with_codes:
             zone.check_searchable()
         check_liveness(zone, lambda: self.extractor, answer)

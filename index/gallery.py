@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
@@ -26,7 +25,7 @@ from volens.index.flat_engine import FlatEngine
 from volens.index.hot_set import HOT_SET_BYTES, HotSet
 from volens.index.projection import Projection, SketchArray, signs
 from volens.index.reference_opener import opened
-from volens.index.search_engine import SearchEngine
+from volens.index.search_engine import NO_PROPOSALS, Proposals, SearchEngine
 from volens.index.snapshot_format import packed, unpacked
 from volens.store import Store
 from volens.store.backup import GalleryState, has_snapshot, keep_snapshot, open_snapshot
@@ -42,18 +41,6 @@ SNAPSHOT_FROM: Final = 10_000
 
 _BATCH: Final = 500
 _UNBUILT: Final = -1
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Proposals:
-    """Ids, int64 (m,), that a gallery proposes, and `Projection.estimates` of their scores, float32, highest first."""
-
-    ids: NDArray[np.int64]
-    estimates: FloatArray
-
-
-_NO_PROPOSALS: Final = Proposals(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
 @final
@@ -118,7 +105,7 @@ class Gallery:
                 proposed.append(Proposals(shortlist.ids[chosen], estimates[chosen]))
                 shortlist.sketches.fill(0)
             else:
-                proposed.append(_NO_PROPOSALS)
+                proposed.append(NO_PROPOSALS)
             one.fill(0)
         sketches.fill(0)
         return proposed
@@ -187,11 +174,7 @@ class Galleries:
             InputError, RefusedError, TamperError: see `of`.
         """
         gallery = self._galleries.get((purpose, model_id))
-        if gallery is None or self._store.data.remote is None:
-            generation = self._store.generation()
-        else:
-            generation = self._news(gallery)
-        if gallery is None or gallery.generation < generation or gallery.epoch != self._store.keyring.projection_epoch:
+        if gallery is None or not self._is_current(gallery):
             with self._store.read() as connection:
                 gallery = self.of(connection, purpose, model_id, dimension)
         _check_dimension(gallery, dimension)
@@ -254,15 +237,35 @@ class Galleries:
                     self._keep(gallery, purpose, model_id)
             return gallery
 
-    def _news(self, gallery: Gallery) -> int:
-        """Return the generation of a store on a server. What changes nothing in the gallery is applied with that."""
+    def zone(self, purpose: Purpose) -> Zone:
+        """Return a zone as it is now; of a store on a server in one round trip, if a gallery of it is up to date.
+
+        Raises:
+            InputError: there is no such zone.
+            TamperError: its rows do not verify.
+        """
+        if self._store.data.remote is not None:
+            for (its, _model), gallery in self._galleries.copy().items():
+                if its == purpose and self._is_current(gallery):
+                    return gallery.zone
+        with self._store.read() as connection:
+            return zone_of(connection, purpose)
+
+    def _is_current(self, gallery: Gallery) -> bool:
+        """Return whether nothing was committed that changes a gallery; other entries of the log are applied with it."""
         known = gallery.generation
-        news = news_since(self._store, known)
-        if changes_nothing(news.kinds):
-            with self._lock:
-                if gallery.generation == known:
-                    gallery.generation = news.generation
-        return news.generation
+        if known == _UNBUILT:
+            return False  # another thread builds it
+        if self._store.data.remote is None:
+            generation = self._store.generation()
+        else:
+            news = news_since(self._store, known)
+            generation = news.generation
+            if changes_nothing(news.kinds):
+                with self._lock:
+                    if gallery.generation == known:
+                        gallery.generation = generation
+        return gallery.generation >= generation and gallery.epoch == self._store.keyring.projection_epoch
 
     def level(self, connection: Connection) -> None:
         """Update every gallery of this process to the snapshot of `connection`; see `of`."""

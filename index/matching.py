@@ -21,11 +21,12 @@ from volens.consent.errors import ConsentRestrictedError
 from volens.index.candidate_gate import CandidateGate
 from volens.index.claims import PersonalToken, claimed_references
 from volens.index.factor_gate import enforce_factor
-from volens.index.gallery import Galleries, Gallery, Proposals
+from volens.index.gallery import Galleries, Gallery
 from volens.index.hot_row import HotFacts
 from volens.index.match import Decision, Match
 from volens.index.projection import distance_bound, estimate_deviation
 from volens.index.reference_opener import opened
+from volens.index.search_engine import Proposals
 from volens.index.timing import StageTimer, no_timing
 from volens.store import Store
 from volens.store.people.consents import other_receipt

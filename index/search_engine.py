@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self, final
+from typing import Final, Protocol, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volens.consent import ReferenceId
+from volens.consent.embedding import FloatArray
 from volens.index.projection import SketchArray
 
 
@@ -27,6 +28,18 @@ class Shortlist:
     def empty(cls, width: int) -> Self:
         """Return no proposals, of sketches of `width` bytes."""
         return cls(np.empty(0, np.int64), np.empty(0, np.int32), np.empty((0, width), np.uint8))
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposals:
+    """Ids, int64 (m,), that a gallery proposes, and `Projection.estimates` of their scores, float32, highest first."""
+
+    ids: NDArray[np.int64]
+    estimates: FloatArray
+
+
+NO_PROPOSALS: Final = Proposals(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
 class SearchEngine(Protocol):

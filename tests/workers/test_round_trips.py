@@ -15,8 +15,10 @@ from volens.consent import (
     TamperError,
     UnavailableError,
     UnitVector,
+    UnknownError,
     permit_probe,
 )
+from volens.consent.zone import ZoneState
 from volens.index import Decision, identify
 from volens.store import read_databases
 from volens.store.log.seen_log import LastEntry
@@ -92,6 +94,27 @@ def test_a_decision_is_one_round_trip(
     assert decisions[0].match is not None
     assert decisions[0].match.receipt_id == ada.receipt_id
     assert (proxy.sent, proxy.answered) == (messages, messages)
+
+
+def test_a_zone_of_a_gallery_is_read_in_one_round_trip(house: House, node: House, proxy: DelayingProxy) -> None:
+    decider(node, house.admit())
+    a_consent_elsewhere(house)
+    proxy.count()
+    assert node.galleries.zone(LOBBY).state is ZoneState.IN_USE
+    assert (proxy.sent, proxy.answered) == (1, 1)
+
+    house.site.zones.pause(LOBBY)
+
+    assert node.galleries.zone(LOBBY).state is ZoneState.PAUSED
+    with pytest.raises(UnknownError, match="no zone 'cellar'"):
+        node.galleries.zone(Purpose("cellar"))
+
+
+def test_a_decision_waits_for_a_gallery_that_another_thread_builds(house: House, node: House) -> None:
+    decide = decider(node, house.admit())
+    (gallery,) = node.galleries.built().values()
+    gallery.generation = -1
+    assert decide().match is not None
 
 
 def test_a_withdrawal_before_the_decision_is_never_missed(house: House, node: House) -> None:
