@@ -35,7 +35,7 @@ class VisitRecorder:
         """Record the visits that begin with these matches.
 
         1. Matches of a visit that goes on are left out.
-        2. One snapshot shows whether any record is missing.
+        2. The store is asked whether any record is missing.
         3. If so, what is still missing under the write lock is written in one transaction: another door may have been
            faster, or a withdrawal.
 
@@ -52,8 +52,8 @@ class VisitRecorder:
             return
         with suppress(UnavailableError):
             # 2.
-            with self._store.read_prepared() as snapshot:
-                missing = unrecorded_visits(snapshot, beginning, kind, now) or decisions_due(snapshot, beginning, now)
+            with self._store.data.read_each() as reads:
+                missing = unrecorded_visits(reads, beginning, kind, now) or decisions_due(reads, beginning, now)
             # 3.
             if missing:
                 with self._store.write(wait=False) as tx:

@@ -73,7 +73,7 @@ class PublicLog:
     def root_at(self, size: int) -> bytes | None:
         """Return the root of the first `size` leaves, also of today's; None if the log is shorter."""
         with self._store.read() as connection:
-            return root(size, node_reader(connection)) if size <= log_size(connection) else None
+            return root(size, node_reader(connection, size)) if size <= log_size(connection) else None
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of leaf `index` in the first `size` leaves: hashes of 32 bytes.

@@ -163,8 +163,8 @@ class Keyring:
             UnavailableError: the holder of the root key does not answer, or the keyring was opened without a holder.
             TamperError: the keyring no longer opens.
         """
-        with self.engine.read_prepared() as snapshot:
-            rows = _EPOCH.rows(snapshot, {})
+        with self.engine.read_each() as reads:
+            rows = _EPOCH.rows(reads, {})
         return False if rows == [(self.epoch,)] else self._reload()
 
     @property

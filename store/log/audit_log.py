@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Final, final
 
 import rfc8785
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select
 
 from volens import audit
 from volens.audit import Checkpoint, Event, NodeReader, VerifierKey
@@ -24,9 +25,7 @@ _NEWEST_LEAF: Final = PreparedQuery(
     select(tables.audit_event.c.leaf).order_by(tables.audit_event.c.seq.desc()).limit(1)
 )
 _SINCE: Final = PreparedQuery(select(tables.audit_event.c.leaf).where(tables.audit_event.c.seq >= bindparam("size")))
-_NODE: Final = select(tables.audit_node.c.hash).where(
-    tables.audit_node.c.level == bindparam("at_level"), tables.audit_node.c.position == bindparam("at_position")
-)
+_node: Final = tables.audit_node.c
 
 
 @final
@@ -97,16 +96,39 @@ def kinds_of(leaves: Iterable[bytes]) -> set[str]:
         raise DamagedDataError("a leaf of the audit log is malformed") from None
 
 
-def node_reader(connection: Connection) -> NodeReader:
-    """Return a function that reads stored nodes for proofs. It raises TamperError if a node is missing."""
+def node_reader(connection: Connection | ReadSnapshot, size: int = 0) -> NodeReader:
+    """Return a function that reads stored nodes for proofs. It raises TamperError if a node is missing.
+
+    The nodes that make the root of the first `size` leaves, and that the next leaf needs, are read with one query.
+    """
+
+    def stored(nodes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        levels = {f"l{number}": level for number, (level, _position) in enumerate(nodes)}
+        positions = {f"p{number}": position for number, (_level, position) in enumerate(nodes)}
+        rows = _nodes_query(len(nodes)).rows(connection, levels | positions)
+        return {(level, position): bytes(node) for level, position, node in rows}
+
+    tops = [(level, (size >> level) - 1) for level in range(size.bit_length()) if size >> level & 1]
+    known = stored(tops) if tops else {}
 
     def read(level: int, index: int, /) -> bytes:
-        value = connection.scalar(_NODE, {"at_level": level, "at_position": index})
-        if value is None:
+        at = level, index
+        node = known.get(at) or stored([at]).get(at)
+        if node is None:
             raise DamagedDataError("a node of the audit log is missing")
-        return bytes(value)
+        return node
 
     return read
+
+
+@cache
+def _nodes_query(count: int) -> PreparedQuery:
+    """Return the query for so many nodes: those at the levels l0, l1, ... and the positions p0, p1, ..."""
+    each = (
+        and_(_node.level == bindparam(f"l{number}"), _node.position == bindparam(f"p{number}"))
+        for number in range(count)
+    )
+    return PreparedQuery(select(_node.level, _node.position, _node.hash).where(or_(*each)))
 
 
 def append(
@@ -144,7 +166,7 @@ def append(
 
 def add_leaves(connection: Connection, first: int, leaves: Sequence[bytes]) -> None:
     """Append leaves, at least one, with their tree nodes; `first` is the size of the log."""
-    stored, fresh = node_reader(connection), dict[tuple[int, int], bytes]()
+    stored, fresh = node_reader(connection, first), dict[tuple[int, int], bytes]()
 
     def read(level: int, index: int, /) -> bytes:
         return fresh.get((level, index)) or stored(level, index)
@@ -159,12 +181,12 @@ def add_leaves(connection: Connection, first: int, leaves: Sequence[bytes]) -> N
 def checkpoint(connection: Connection, origin: str) -> Checkpoint:
     """Return the head of the log in this transaction."""
     size = log_size(connection)
-    return Checkpoint(origin, size, audit.root(size, node_reader(connection)))
+    return Checkpoint(origin, size, audit.root(size, node_reader(connection, size)))
 
 
 def root_at(connection: Connection, size: int) -> bytes:
     """Return the root of the first `size` leaves; the log has at least as many."""
-    return audit.root(size, node_reader(connection))
+    return audit.root(size, node_reader(connection, size))
 
 
 def add_note(connection: Connection, size: int, note: str) -> None:

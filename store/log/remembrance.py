@@ -38,7 +38,7 @@ from volens.store.log.keyring_memory import (
     verified_ends,
     write_memory,
 )
-from volens.store.log.shard_memory import remember_shards, remembered_shards, replace_shards
+from volens.store.log.shard_memory import remember_shards, remembered_shards, replace_shards, shard_changes
 from volens.store.prepared_query import InList, PreparedQuery
 from volens.store.schema import data_tables as tables
 from volens.store.schema import keyring_tables
@@ -81,7 +81,7 @@ def remember(keyring: Keyring, connection: Connection, codes_of: CodesOf, *, wai
         before = memory = authentic_memory(kept, keyring)
         if memory is None:
             return
-        shards = remembered_shards(kept, memory.shards_digest)
+        shards = shard_changes(kept, connection, memory.head.size, memory.shards_digest)
         if shards is None:
             return
         ends, are_some_known = _new_ends(kept, connection, memory.head.size)
@@ -95,7 +95,7 @@ def remember(keyring: Keyring, connection: Connection, codes_of: CodesOf, *, wai
             replace_codes(kept, codes_of(connection, consents))
         if memory.head.size < size:
             memory = replace(memory, head=LogHead(size, audit_log.root_at(connection, size)))
-        memory = replace(memory, shards_digest=remember_shards(kept, connection, shards))
+        memory = replace(memory, shards_digest=remember_shards(kept, shards, memory.shards_digest))
         if memory != before:
             write_memory(kept, keyring, memory)
 

@@ -57,7 +57,7 @@ def check_write(home: Path, log_size: int, keyring: Keyring) -> None:
         TamperError: the data file is older than the keyring remembers, the keyring's memory was changed, or a restore
             is in progress.
     """
-    with keyring.engine.read_prepared() as kept:
+    with keyring.engine.read_each() as kept:
         memory = authentic_memory(kept, keyring)
     misfit = misfit_of_memory(log_size, memory)
     if misfit is not None:

@@ -20,7 +20,7 @@ from volens.consent.errors import DamagedDataError
 from volens.store.keys.keyring import Keyring
 from volens.store.keys.secrets import Random
 from volens.store.log import audit_log
-from volens.store.prepared_query import PreparedQuery, ReadSnapshot
+from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.schema import data_tables as tables
 from volens.store.schema import keyring_tables
 
@@ -34,10 +34,16 @@ _OPEN: Final = PreparedQuery(
     .order_by(_shard.log_index.desc())
 )
 _NODES: Final = PreparedQuery(
-    select(_leaf.nodes).where(_leaf.shard == bindparam("shard"), _leaf.seq == bindparam("at"))
+    select(_leaf.seq, _leaf.nodes).where(_leaf.shard == bindparam("shard"), InList(_leaf.seq, "ends"))
 )
 _REMEMBERED: Final = PreparedQuery(select(_remembered.size).where(_remembered.shard == bindparam("shard")))
 _NEWEST: Final = PreparedQuery(select(func.max(_shard.newest_at)))
+_head: Final = select(_shard.log_index, _shard.size, _shard.root, _shard.kept_until).order_by(_shard.log_index)
+_HEADS: Final = PreparedQuery(_head)
+_HEADS_SINCE: Final = PreparedQuery(
+    _head.where(_shard.closed_index.is_(None) | (_shard.closed_index >= bindparam("since")))
+)
+_THERE: Final = PreparedQuery(select(_shard.log_index).where(InList(_shard.log_index, "shards")))
 
 
 class LogMain(Protocol):
@@ -174,7 +180,7 @@ class ShardWriter:
 
     def _check_remembered(self, shard: _Open) -> None:
         """Check that no number of a leaf is given out twice; an opening checks also the roots."""
-        with self._keyring.engine.read_prepared() as kept:
+        with self._keyring.engine.read_each() as kept:
             rows = _REMEMBERED.rows(kept, {"shard": shard.log_index})
         if rows and rows[0][0] > shard.size:
             raise TamperError(
@@ -188,20 +194,20 @@ class ShardWriter:
                 self._sign(grown, newest)
                 shard = grown
                 del self._grown[place]
-        root = audit.root(shard.size, shard_nodes(self._connection, shard.log_index))
+        root = audit.root(shard.size, shard_nodes(self._connection, shard.log_index, shard.size))
         details = closing_details(shard.name, shard.log_index, shard.size, root)
         index, _event = self._log(SHARD_CLOSED, details, at=at)
         this = update(tables.log_shard).where(_shard.log_index == shard.log_index)
         self._connection.execute(this.values(closed_index=index))
 
     def _sign(self, shard: _Open, at: datetime) -> None:
-        root = audit.root(shard.size, shard_nodes(self._connection, shard.log_index))
+        root = audit.root(shard.size, shard_nodes(self._connection, shard.log_index, shard.size))
         note = self._keyring.sign_checkpoint(Checkpoint(shard_origin(self._origin, shard.name), shard.size, root))
         this = update(tables.log_shard).where(_shard.log_index == shard.log_index)
         self._connection.execute(this.values(size=shard.size, root=root, note=note, newest_at=at))
 
     def _insert(self, shard: int, first: int, leaves: Sequence[bytes]) -> None:
-        stored, fresh = shard_nodes(self._connection, shard), dict[tuple[int, int], bytes]()
+        stored, fresh = shard_nodes(self._connection, shard, first), dict[tuple[int, int], bytes]()
 
         def read(level: int, index: int, /) -> bytes:
             return fresh.get((level, index)) or stored(level, index)
@@ -215,12 +221,22 @@ class ShardWriter:
         self._connection.execute(insert(tables.shard_leaf), rows)
 
 
-def shard_nodes(connection: Connection, shard: int) -> NodeReader:
-    """Return a function that reads the nodes of a shard. It raises TamperError if a node is missing."""
+def shard_nodes(connection: Connection | ReadSnapshot, shard: int, size: int = 0) -> NodeReader:
+    """Return a function that reads the nodes of a shard. It raises TamperError if a node is missing.
+
+    The nodes that make the root of the first `size` leaves, and that the next leaf needs, are read with one query.
+    """
+
+    def stored(ends: Sequence[int]) -> dict[int, bytes]:
+        return {seq: bytes(nodes) for seq, nodes in _NODES.rows(connection, {"shard": shard, "ends": list(ends)})}
+
+    tops = [(size >> level << level) - 1 for level in range(size.bit_length()) if size >> level & 1]
+    known = stored(tops) if tops else {}
 
     def read(level: int, index: int, /) -> bytes:
-        rows = _NODES.rows(connection, {"shard": shard, "at": ((index + 1) << level) - 1})
-        node = bytes(rows[0][0])[HASH_BYTES * level : HASH_BYTES * (level + 1)] if rows else b""
+        end = ((index + 1) << level) - 1
+        nodes = known.get(end) or stored([end]).get(end, b"")
+        node = nodes[HASH_BYTES * level : HASH_BYTES * (level + 1)]
         if len(node) != HASH_BYTES:
             raise DamagedDataError("a node of a shard of the audit log is missing")
         return node
@@ -253,13 +269,18 @@ def _heads_of_open_shards(connection: Connection) -> dict[str, str | int]:
     return {str(row.log_index): f"{row.size} {row.root.hex()}" for row in connection.execute(query)}
 
 
-def shard_heads(connection: Connection) -> list[ShardHead]:
-    """Return all shards of the data file, as their rows say, oldest first."""
-    query = select(_shard.log_index, _shard.size, _shard.root, _shard.kept_until).order_by(_shard.log_index)
-    return [
-        ShardHead(index, size, bytes(root), format_time(until))
-        for index, size, root, until in connection.execute(query)
-    ]
+def shard_heads(connection: Connection, since: int | None = None) -> list[ShardHead]:
+    """Return the shards of the data file, as their rows say, oldest first.
+
+    With `since`, only those that may have grown since the main log had this size: they were not closed before.
+    """
+    rows = _HEADS.rows(connection, {}) if since is None else _HEADS_SINCE.rows(connection, {"since": since})
+    return [ShardHead(index, size, bytes(root), until) for index, size, root, until in rows]
+
+
+def shards_there(connection: Connection, shards: Sequence[int]) -> set[int]:
+    """Return those of some shards that the data file has."""
+    return {index for (index,) in _THERE.rows(connection, {"shards": list(shards)})}
 
 
 @final

@@ -110,7 +110,7 @@ def _check_anchor(connection: Connection, row: Row[Any], said: _Said) -> None:
     if row.log_index in said.lost or row.log_index not in said.anchored:
         return
     size, root = said.anchored[row.log_index]
-    if size > row.size or audit.root(size, shard_nodes(connection, row.log_index)) != root:
+    if size > row.size or audit.root(size, shard_nodes(connection, row.log_index, size)) != root:
         raise TamperError(
             f"integrity: the shard {row.name} is not the one whose first {size} entries the main log states"
         )

@@ -74,8 +74,10 @@ def enqueue(tx: Transaction, kind: MessageKind, facts: Mapping[ReceiptId, Mappin
     can show later how long the log was; so call this after the entry about the change was logged. A recipient that was
     removed still gets the message that a consent ended, if it received data under it.
     """
+    if not facts:
+        return
     endpoints = [one for one in verified_endpoints(tx.connection) if one.disabled_at is None and kind in one.kinds]
-    if not endpoints or not facts:
+    if not endpoints:
         return
     receipts = stored_receipts(tx.connection, facts)
     recipients = recipients_to_notify(tx.connection, {one: Purpose(its.purpose) for one, its in receipts.items()})

@@ -110,6 +110,18 @@ def test_a_zone_of_a_gallery_is_read_in_one_round_trip(house: House, node: House
         node.galleries.zone(Purpose("cellar"))
 
 
+def test_a_visit_is_written_in_few_round_trips(house: House, node: House, proxy: DelayingProxy) -> None:
+    ada = house.admit()
+    for _ in range(2):
+        node.visit(ada)
+        house.clock.move(minutes=1)
+    proxy.count()
+    node.visit(ada)
+    assert 20 < proxy.sent <= 46  # two of them if the schemas are compared again just now
+    report = house.site.log.verify()
+    assert report.shards.entries == 3
+
+
 def test_a_decision_waits_for_a_gallery_that_another_thread_builds(house: House, node: House) -> None:
     decide = decider(node, house.admit())
     (gallery,) = node.galleries.built().values()

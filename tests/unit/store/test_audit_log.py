@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from counted_queries import CountedQueries
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from house import House
 
 from tests.unit.store.raw import DATA, lawless, peek, tamper
-from volens.audit import Checkpoint, Event, VerifierKey, leaf_bytes, sign_checkpoint
+from volens.audit import Checkpoint, Event, VerifierKey, leaf_bytes, leaf_hash, new_nodes, root, sign_checkpoint
+from volens.audit.frontier import Frontier
 from volens.consent import TamperError, VolensError
 from volens.consent.errors import DamagedDataError
 from volens.store.log import log_size, node_reader, verify_log
@@ -55,6 +57,21 @@ def test_a_valid_log_is_reported_in_numbers(house: House) -> None:
     assert report.checkpoints == report.size - 2  # an offer at the desk is logged with its consent
     ((note,),) = peek(path(house), "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
     assert note.splitlines()[1] == str(report.size)
+
+
+def test_the_nodes_of_a_root_and_of_the_next_leaf_are_read_with_one_query(house: House) -> None:
+    leaves = [leaf for (leaf,) in peek(path(house), "SELECT leaf FROM audit_event ORDER BY seq")]
+    seen = Frontier()
+    with house.store.read_prepared() as snapshot:
+        queries = CountedQueries(snapshot)
+        for size, leaf in enumerate(leaves[:-1], 1):
+            seen.append(leaf)
+            queries.count = 0
+            read = node_reader(queries, size)
+            assert root(size, read) == seen.root()
+            new_nodes(size, leaf_hash(leaves[size]), read)
+            assert queries.count == 1
+    assert len(leaves) > 10
 
 
 def another_leaf(_house: House) -> bytes:

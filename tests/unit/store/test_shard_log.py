@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counted_queries import CountedQueries
 from house import House
 from reading_log import kinds, kinds_in_shards, opened
+from sqlalchemy import delete, insert
 
 from tests.unit.store.raw import DATA, KEYRING, peek, tamper
 from volens.audit import Checkpoint, open_checkpoint, root, verify_log_file
 from volens.audit.frontier import Frontier
 from volens.audit.shard import SHARD_ANCHORED, SHARD_CLOSED, SHARD_DELETED, SHARD_OPENED, shard_key
 from volens.consent import TamperError, UnavailableError, UnknownError
+from volens.store.log.keyring_memory import read_memory
 from volens.store.log.remembrance import accept_shards
-from volens.store.log.shard_log import shard_nodes
+from volens.store.log.shard_log import shard_heads, shard_nodes
+from volens.store.log.shard_memory import shard_changes
 from volens.store.log.shard_report import VerifiedShard
 from volens.store.people import MATCHED
+from volens.store.schema.keyring_tables import remembered_shard
 
 DAYS_KEPT = 90
 
@@ -140,6 +145,28 @@ def test_after_its_term_a_shard_is_deleted_as_a_whole_and_the_log_still_proves_i
     house.reopen()
 
 
+def test_a_write_of_the_main_log_compares_the_open_shards_only(house: House) -> None:
+    visit_for(house, 1)
+    house.clock.move(days=31)
+    house.visit(house.people[0])
+    closed, still_open = shards(house)
+    size, digest = house.store.generation(), read_memory(house.store.keyring).shards_digest
+    with house.store.read() as connection, house.store.keyring.read() as kept:
+        assert [one.size for one in shard_heads(connection, size)] == [still_open.size]
+        assert [one.size for one in shard_heads(connection, 0)] == [closed.size, still_open.size]
+        assert shard_changes(kept, connection, size, digest) == ((), (), ())
+        assert shard_changes(kept, connection, size, bytes(32)) == ((), (), ()), "the digest is not needed then"
+
+
+def test_a_head_is_not_remembered_beside_others_that_were_changed(house: House) -> None:
+    visit_for(house, 2)
+    size, digest = house.store.generation(), read_memory(house.store.keyring).shards_digest
+    with house.store.read() as connection, house.store.keyring.write() as kept:
+        row = kept.execute(delete(remembered_shard).returning(remembered_shard)).one()
+        assert shard_changes(kept, connection, size, digest) is None
+        kept.execute(insert(remembered_shard).values(row._asdict()))
+
+
 def test_no_statement_deletes_or_changes_a_shard_before_its_term(house: House) -> None:
     visit_for(house, 2)
     with closing(sqlite3.connect(data(house), isolation_level=None)) as raw:
@@ -247,7 +274,11 @@ def test_the_root_of_a_shard_is_the_rfc_root_at_every_size(house: House) -> None
     ((index,),) = peek(data(house), "SELECT log_index FROM log_shard")
     leaves = [leaf for (leaf,) in peek(data(house), "SELECT leaf FROM shard_leaf ORDER BY seq")]
     seen = Frontier()
-    with house.store.read() as connection:
+    with house.store.read_prepared() as snapshot:
+        queries = CountedQueries(snapshot)
         for leaf in leaves:
             seen.append(leaf)
-            assert root(seen.size, shard_nodes(connection, index)) == seen.root()
+            assert root(seen.size, shard_nodes(queries, index)) == seen.root()
+            queries.count = 0
+            assert root(seen.size, shard_nodes(queries, index, seen.size)) == seen.root()
+            assert queries.count == 1
