@@ -20,9 +20,15 @@ _ENVIRONMENT: Final = Environment(
 )
 _ENVIRONMENT.filters["utc"] = format_time
 _ENVIRONMENT.filters["capitalize_first"] = lambda sentence: sentence[:1].upper() + sentence[1:]
-_ENVIRONMENT.globals["code"] = Markup("<code>{}</code>").format
+_ENVIRONMENT.globals["code"] = lambda text: Markup("<code>{}</code>").format(_words_kept(text))
 _ENVIRONMENT.globals["english"] = Markup('<span lang="en">{}</span>').format
 _ENVIRONMENT.globals["fact"] = Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format
+
+
+def _words_kept(text: str) -> str:
+    """Keep each word of a command on one line, such as ``--trust``; a single word, such as a hash, may break."""
+    words = text.split(" ")
+    return text if len(words) == 1 else Markup(" ").join(Markup("<span>{}</span>").format(one) for one in words)
 
 
 def render_page(

@@ -15,8 +15,8 @@ from volens.store.programs import Role
 
 WORDS: Final[dict[PageLanguage, str]] = {
     "en": "had not answered",
-    "fr": "pas répondu à la signature",
-    "de": "nicht geantwortet",
+    "fr": "pas répondu quand ceci a été signé",
+    "de": "keine Antwort, als dies unterschrieben",
 }
 
 
