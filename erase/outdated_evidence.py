@@ -35,7 +35,7 @@ from volens.store.log.remembrance import EVIDENCE_DELETED
 from volens.store.promises.jurisdiction_clocks import JurisdictionClocks, clocks_in, jurisdictions_in_use
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 OPENINGS_ERASED: Final = "openings.erased"
 _BATCH: Final = 250

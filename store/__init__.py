@@ -21,6 +21,6 @@ from volens.store.stopped_consents import StoppedConsents as StoppedConsents
 from volens.store.store import DATA_FILE as DATA_FILE
 from volens.store.store import KEYRING_FILE as KEYRING_FILE
 from volens.store.store import Store as Store
-from volens.store.store import Transaction as Transaction
 from volens.store.system_clock import Clock as Clock
 from volens.store.system_clock import utc_now as utc_now
+from volens.store.transaction import Transaction as Transaction

@@ -1,16 +1,16 @@
 """An open store: data and keyring databases, and transactions whose audit log entries are signed before the commit."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, final
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, insert, select
 
-from volens.audit import Checkpoint, Event, VerifierKey, origin_of
-from volens.consent import ReceiptId, SiteId, TamperError, UnavailableError, format_time
+from volens.audit import VerifierKey, origin_of
+from volens.consent import SiteId, TamperError, UnavailableError
 from volens.consent.errors import DamagedDataError
 from volens.consent.lease_end import SteadyTime
 from volens.consent.receipt import Controller
@@ -29,7 +29,7 @@ from volens.store.log.log_time import store_time
 from volens.store.log.remembrance import remember
 from volens.store.log.rollback_check import KeyringRepair, check_newest, check_write, find_rollback, repair_keyring
 from volens.store.log.seen_log import LastEntry, SeenLog, last_entry
-from volens.store.log.shard_log import ShardWriter, newest_time
+from volens.store.log.shard_log import newest_time
 from volens.store.prepared_query import ReadSnapshot
 from volens.store.public_key_file import check_public_key
 from volens.store.recovery_advice import advised
@@ -40,99 +40,11 @@ from volens.store.schema.authenticated import Scope
 from volens.store.site_record import SiteRecord
 from volens.store.stopped_consents import PausedConsents, StoppedConsents
 from volens.store.system_clock import Clock, SteadyClock, steady_clock_beside
+from volens.store.transaction import Transaction
 
 DATA_FILE: Final = "volens.db"
 KEYRING_FILE: Final = "keyring.db"
 KEYRING_REPAIRED: Final = "keyring.repaired"
-
-
-@final
-class Transaction:
-    """One write transaction: rows and their audit leaves, committed together."""
-
-    def __init__(self, store: "Store", connection: Connection, log_size: int) -> None:
-        self.connection = connection
-        self.now = store.now()
-        self.steady = store.steady_time()
-        self.random = store.random
-        self._keyring = store.keyring
-        self._origin = store.origin
-        self._engine = store.data
-        self._seals = store.seals
-        self._signed: tuple[Checkpoint, str] | None = None
-        self._start = log_size
-        self.shards = ShardWriter(connection, store.keyring, store.origin, store.random, self.log)
-
-    def next_id(self, table: Table) -> int:
-        """Return an id that no row of a table ever had; the caller inserts a row with it."""
-        return self._engine.next_id(self.connection, table)
-
-    def log(
-        self,
-        kind: str,
-        details: Mapping[str, str | int],
-        *,
-        receipt_id: ReceiptId | None = None,
-        at: datetime | None = None,
-    ) -> tuple[int, Event]:
-        """Append an audit event, of now or of a time; see `audit_log.append`."""
-        (entry,) = audit_log.append(
-            self.connection, kind, at or self.now, [details], receipt_id=receipt_id, random=self.random
-        )
-        return entry
-
-    def log_all(self, kind: str, many_details: Sequence[Mapping[str, str | int]]) -> list[tuple[int, Event]]:
-        """Append one audit event for each of `many_details`, about no consent in force; see `audit_log.append`."""
-        return audit_log.append(self.connection, kind, self.now, many_details, receipt_id=None, random=self.random)
-
-    def sign_log(self) -> tuple[Checkpoint, str]:
-        """Sign the log's current head as a checkpoint, and store it; if that was done, return the same."""
-        if self._signed is None or self._signed[0].size < audit_log.log_size(self.connection):
-            head = audit_log.checkpoint(self.connection, self._origin)
-            note = self._keyring.sign_checkpoint(head)
-            audit_log.add_note(self.connection, head.size, note)
-            self._signed = head, note
-        return self._signed
-
-    def newest_checkpoint(self) -> str:
-        """Return the signed checkpoint of all entries so far, also of those that this transaction has added."""
-        if audit_log.log_size(self.connection) > self._start:
-            return self.sign_log()[1]
-        return newest_head(self.connection).note
-
-    @contextmanager
-    def changing(self, scope: Scope, scope_ids: Iterable[str]) -> Generator[None]:
-        """Change rows of scopes in the block: they are verified before it, and sealed again after it.
-
-        The generation of the seals is the size of the log, so every change needs an entry in it, before the block or in
-        it. Inside the block nothing may read the scopes as verified rows.
-
-        Raises:
-            TamperError: the rows were changed by another program; they are not sealed, nor is anything written.
-        """
-        wanted = list(dict.fromkeys(scope_ids))
-        self._seals.verified(self.connection, scope, wanted)
-        yield
-        size = audit_log.log_size(self.connection)
-        if size == self._start:
-            raise RuntimeError(f"rows of {scope.value} were changed without an entry in the audit log")
-        self._seals.write(self.connection, scope, wanted, size)
-
-    def ending(self, scope: Scope, scope_ids: Iterable[str]) -> None:
-        """Delete the seals of scopes that end, whether they verify or not: a broken seal never stops an erasure."""
-        self._seals.delete(self.connection, scope, scope_ids)
-
-    def interaction(self, receipt_id: str, at: datetime) -> dict[str, datetime | bytes]:
-        """Return a last interaction with its MAC, as the columns of `last_interaction`."""
-        return {"interacted_at": at, "mac": self._seals.interaction_mac(receipt_id, format_time(at))}
-
-    def finish(self) -> bool:
-        """Sign checkpoints if leaves are not covered by one; return whether the log or a shard grew."""
-        have_shards_grown = self.shards.finish()
-        has_grown = audit_log.log_size(self.connection) > self._start
-        if has_grown:
-            self.sign_log()
-        return has_grown or have_shards_grown
 
 
 @final
@@ -349,7 +261,15 @@ class Store:
             self.note_newest(connection, last, self.seen.last)
             mark_writing(connection, writing=True)
             try:
-                tx = Transaction(self, connection, last.size)
+                tx = Transaction(
+                    connection,
+                    last.size,
+                    engine=self.data,
+                    seals=self.seals,
+                    random=self.random,
+                    now=self.now(),
+                    steady=self.steady_time(),
+                )
                 yield tx
                 grown = tx.finish()
             finally:

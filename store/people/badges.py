@@ -25,7 +25,8 @@ from volens.store.keys.secrets import GrantSecret
 from volens.store.people.consents import authenticate_consents
 from volens.store.people.references import SealedReference, insert_reference, new_reference_id, seal_embedding
 from volens.store.schema import data_tables as tables
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 _badge = tables.badge.c
 

@@ -42,7 +42,8 @@ from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 
 @final

@@ -34,7 +34,7 @@ from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _live = tables.live_consent.c
 _seen = tables.last_interaction.c

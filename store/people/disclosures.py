@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, insert, select
 from volens.consent import Purpose, ReceiptId
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 SHOWN: Final = "people.shown"
 KEPT_DAYS: Final = 366

@@ -16,7 +16,7 @@ from volens.store.keys.keyring import Keyring
 from volens.store.people.consents import authenticate_consents, live_owner
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import external_id as table
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 MAX_EXTERNAL_ID_LENGTH: Final = 200
 _NO_CONSENT: Final = "there is no consent in force for this receipt; nothing was changed"

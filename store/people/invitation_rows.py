@@ -35,7 +35,8 @@ from volens.store.row_seals import SealedRows, seals_of
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import external_id
 from volens.store.schema.data_tables import invitation as table
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 KEPT_AFTER_END: Final = timedelta(days=30)
 SENT: Final = "invitation.sent"

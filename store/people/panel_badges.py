@@ -21,7 +21,8 @@ from volens.store.people.consents import StoredReceipt, live_owner, stored_recei
 from volens.store.promises.zones_and_notices import zone_of
 from volens.store.schema.data_tables import panel_badge as table
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 _SIZE_BYTES: Final = 64
 # A named parameter, because a literal value would stay in SQLAlchemy's statement cache.

@@ -35,7 +35,7 @@ from volens.store.promises.jurisdiction_clocks import JurisdictionClocks, clocks
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _reference = tables.biometric_reference.c
 _live = tables.live_consent

@@ -11,7 +11,7 @@ from volens.store.log import CODE_REISSUED
 from volens.store.people.consents import live_owner
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 
 def replace_code(tx: Transaction, receipt_id: ReceiptId, code: WithdrawalCode) -> bool:

@@ -9,7 +9,7 @@ from volens.consent import ReceiptId, ReferenceId
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER, PERSONAL
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 RenewedRows: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 """Rows by the name of their table, in the order of the registry."""

@@ -12,7 +12,7 @@ from volens.store.log import REFERENCE_REPLACED
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _RECOGNISED_BY_BYTES: Final = 32
 

@@ -16,7 +16,7 @@ from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import restriction as table
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 RESTRICTED: Final = "consent.restricted"
 RESUMED: Final = "consent.resumed"

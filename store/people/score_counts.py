@@ -19,7 +19,7 @@ from volens.store.keys.secrets import GrantSecret, Random
 from volens.store.people.consents import StoredReceipt
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 BINS: Final = 101
 """Bins of 0.01 from score 0 to 1; the first has the negative scores too, the last those of 1 and above."""

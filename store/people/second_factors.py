@@ -35,7 +35,8 @@ from volens.store.promises.zones_and_notices import zone_of
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import second_factor as table
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 MOST_FAILURES: Final = 5
 """After this many wrong PINs, each within `LOCKED_FOR` of the one before, the PIN is locked for `LOCKED_FOR`."""

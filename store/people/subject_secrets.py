@@ -8,7 +8,7 @@ from volens.store.people.consents import authenticate_consents
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 
 def add_commitment(tx: Transaction, receipt: VerifiedReceipt, commitment: bytes) -> None:

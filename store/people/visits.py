@@ -29,7 +29,7 @@ from volens.store.prepared_query import InList, PreparedQuery, ReadSnapshot
 from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 VISIT: Final = timedelta(seconds=10)
 """A person who matches again within this time is still on the same visit."""

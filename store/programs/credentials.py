@@ -29,7 +29,8 @@ from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import RowSeals, SealedRows
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import api_credential as table
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 MAX_VALID_DAYS: Final = 825
 DEFAULT_VALID_DAYS: Final = 365

@@ -20,7 +20,8 @@ from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import webhook_endpoint as table
 from volens.store.schema.program_tables import MESSAGES_OF_LIVE_CONSENT
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 MAX_URL_LENGTH: Final = 2000
 _ID_BYTES: Final = 8

@@ -25,7 +25,8 @@ from volens.store.keys.secrets import DerivedKey
 from volens.store.schema.data_tables import kept_answer as table
 from volens.store.schema.data_tables import live_consent
 from volens.store.schema.personal_tables import OWNER
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 KEPT_FOR: Final = timedelta(hours=24)
 BEGUN_FOR: Final = timedelta(minutes=2)

@@ -36,7 +36,8 @@ from volens.store.promises.zones_and_notices import zone_of
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import api_credential
 from volens.store.schema.data_tables import lease as table
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 KEPT_AFTER_END: Final = timedelta(hours=1)
 REVOKED: Final = "lease.revoked"

@@ -23,7 +23,8 @@ from volens.store.programs.endpoints import WHILE_IN_FORCE, Endpoint, MessageKin
 from volens.store.promises.recipients import recipients_to_notify
 from volens.store.schema.data_tables import live_consent, recipient, webhook_endpoint
 from volens.store.schema.data_tables import webhook_outbox as table
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 CLAIMED_FOR: Final = timedelta(seconds=60)
 PER_ENDPOINT: Final = 2

@@ -18,7 +18,8 @@ from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import SealedRows
 from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import webhook_sender, webhook_sender_key
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 _ID_BYTES: Final = 8
 

@@ -18,7 +18,7 @@ from volens.store.promises.zones_and_notices import zone_of
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 
 @final

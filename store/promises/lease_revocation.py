@@ -9,7 +9,7 @@ from dataclasses import replace
 from volens.consent import Purpose
 from volens.store.promises.lease_rows import change_lease, read_leases
 from volens.store.schema.data_tables import lease as table
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 
 def revoke_leases(tx: Transaction, purpose: Purpose | None = None, *, credential_id: str | None = None) -> int:

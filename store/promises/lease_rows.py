@@ -32,7 +32,7 @@ from volens.store.schema.authenticated import Scope
 from volens.store.schema.data_tables import api_credential
 from volens.store.schema.data_tables import lease as table
 from volens.store.schema.table_builder import UtcDateTime, read_value
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 LEASES: Final = "lease"
 """The kind of these numbers in the keyring, beside the scopes of sealed rows."""

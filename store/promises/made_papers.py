@@ -10,7 +10,7 @@ from volens.consent import Purpose
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _KEY: Final = ("purpose", "kind", "jurisdiction", "language")
 

@@ -10,7 +10,7 @@ from volens.consent.processing_record import ProcessingRecord
 from volens.consent.receipt import Controller
 from volens.store.promises.processing_records import processing_record
 from volens.store.promises.zones_and_notices import add_notice, zone_of
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 
 def notice_records(

@@ -19,7 +19,7 @@ from volens.store.promises.label_bounds import plain_label
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 MAX_REQUIRED: Final = 2
 DEFAULT_REQUIRED: Final = 2

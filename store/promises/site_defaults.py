@@ -20,7 +20,8 @@ from volens.store.promises.zones_and_notices import inspect_zones
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Store, Transaction
+from volens.store.store import Store
+from volens.store.transaction import Transaction
 
 UTC_NAME: Final = "UTC"
 

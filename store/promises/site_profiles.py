@@ -18,7 +18,7 @@ from volens.store.prepared_query import ReadSnapshot
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _NEWEST: Final = select(func.max(tables.jurisdiction_profile.c.number))
 _parsed = lru_cache(maxsize=32)(ProfileCatalogue.parse)

@@ -18,7 +18,7 @@ from volens.store.promises.label_bounds import plain_label
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _ID_BYTES: Final = 16
 

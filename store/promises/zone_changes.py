@@ -19,7 +19,7 @@ from volens.store.promises.zones_and_notices import notices_of, zone_of
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _EVENTS: Final = {ZoneState.IN_USE: "zone.resumed", ZoneState.PAUSED: "zone.paused", ZoneState.REMOVED: "zone.removed"}
 

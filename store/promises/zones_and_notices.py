@@ -25,7 +25,7 @@ from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigge
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
-from volens.store.store import Transaction
+from volens.store.transaction import Transaction
 
 _NAMES: Final = select(tables.zone.c.purpose).order_by(tables.zone.c.purpose)
 
