@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dump_programs import WHOLE, run_program
 from house import House, Person, no_models
 from postgres_server import PostgresServer
 
+import volens.erase.replay
 from volens import Site
 from volens.consent import InputError, RefusedError, TamperError, UnavailableError
 from volens.erase import Restored, RestoreOrder
@@ -71,8 +73,6 @@ def dumped(server: PostgresServer, server_template: tuple[Path, str], tmp_path: 
     house.withdraw(ada)
     past.eve = house.admit()
     house.site.close()
-    past.dump("data now", "volens")
-    past.dump("keyring now", "volens_keyring")
     yield past
     server.drop(database)
 
@@ -84,6 +84,10 @@ def advised(sentence: str) -> RestoreOrder:
     assert words.pop(0) == "--in-place"
     certificates = Path(words[words.index("--replay") + 1]) if "--replay" in words else None
     return RestoreOrder(None, in_place=True, certificates=certificates)
+
+
+def interrupt(*_arguments: object) -> None:
+    raise KeyboardInterrupt
 
 
 def check_only_bob_is_left(dumped: Dumped) -> None:
@@ -100,13 +104,30 @@ def check_only_bob_is_left(dumped: Dumped) -> None:
         site.close()
 
 
-def test_an_older_dump_of_the_data_is_brought_up_to_date_in_place(dumped: Dumped) -> None:
-    dumped.restore("data before")
+def test_an_older_dump_of_the_data_is_brought_up_to_date_in_place(
+    dumped: Dumped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(dumped.open()) as site:
+        site.feed.follow()
+        with pytest.raises(UnavailableError, match="1 processes serve this site; end them on all nodes, wait 15 s"):
+            dumped.bring_up_to_date(RestoreOrder(None, in_place=True))
+
+    dumped.restore("data before")  # from before that process, too
     sentence = dumped.refused()
     assert "the keyring remembers" in sentence
     assert "this is an older database, and withdrawals since then would be undone" in sentence
     with pytest.raises(InputError, match=r"restore them there by its own means, then run .* without a folder"):
         dumped.bring_up_to_date(RestoreOrder(dumped.backup, in_place=True))
+    with pytest.raises(InputError, match=r"there is no home .* of a node; check the path"):
+        dumped.bring_up_to_date(RestoreOrder(None, in_place=True, nodes=[dumped.folder / "none"]))
+    assert dumped.refused() == sentence
+
+    # Interrupted before the first erasure, the site is closed until the same command has finished.
+    with monkeypatch.context() as patched:
+        patched.setattr(volens.erase.replay, "erase_consents", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            dumped.bring_up_to_date(advised(sentence))
+    assert dumped.refused() == ("integrity: a restore of this site was not finished; run 'volens restore --in-place'")
 
     restored = dumped.bring_up_to_date(advised(sentence))
 
@@ -143,18 +164,3 @@ def test_older_dumps_of_data_and_keyring_bring_no_one_back(dumped: Dumped) -> No
     assert (restored.replayed, restored.enroll_again) == (1, 0)
     assert restored.lost_entries > 0
     check_only_bob_is_left(dumped)
-
-
-def test_the_newest_dumps_are_the_site_as_it_was(dumped: Dumped) -> None:
-    dumped.restore("data before")
-    dumped.restore("keyring before")
-    dumped.restore("data now")
-    dumped.restore("keyring now")
-    site = dumped.open()
-    house = House.of(site, [dumped.ada, dumped.bob, dumped.eve])
-    assert [house.sees(one) for one in house.people] == [False, True, True]
-    site.feed.follow()
-    with pytest.raises(UnavailableError, match=r"1 processes serve this site; end them on all nodes, wait 15 s"):
-        dumped.bring_up_to_date(RestoreOrder(None, in_place=True))
-    assert house.sees(dumped.bob)
-    site.close()
