@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,10 +15,9 @@ from postgres_server import PostgresServer
 
 import volens.erase.replay
 from volens import Site
-from volens.consent import InputError, RefusedError, TamperError, UnavailableError
+from volens.consent import InputError, TamperError, UnavailableError
 from volens.erase import Restored, RestoreOrder
 from volens.erase.proof import verify_certificate
-from volens.store.log.home_evidence import CHECKPOINT_FILE
 
 
 @dataclass
@@ -67,8 +65,6 @@ def dumped(server: PostgresServer, server_template: tuple[Path, str], tmp_path: 
     house.site.backup(tmp_path / "backup")
     past = Dumped(house, database, tmp_path, tmp_path / "backup", ada, bob, ada)
     past.dump("data before", "volens")
-    past.dump("keyring before", "volens_keyring")
-    shutil.copy(past.home / "root.key", tmp_path / "root key before")
     house.clock.move(hours=2)
     house.withdraw(ada)
     past.eve = house.admit()
@@ -132,35 +128,4 @@ def test_an_older_dump_of_the_data_is_brought_up_to_date_in_place(
     restored = dumped.bring_up_to_date(advised(sentence))
 
     assert (restored.replayed, restored.enroll_again, restored.lost_entries, restored.made_at) == (1, 1, 0, None)
-    check_only_bob_is_left(dumped)
-
-
-def test_older_dumps_of_data_and_keyring_bring_no_one_back(dumped: Dumped) -> None:
-    # The erasure replaced the root key.
-    dumped.restore("data before")
-    dumped.restore("keyring before")
-    sentence = dumped.refused()
-    assert "does not open with this root key" in sentence
-    assert "keyring.db" not in sentence
-
-    # With a copy of the replaced root key too, the home knows better.
-    shutil.copy(dumped.folder / "root key before", dumped.home / "root.key")
-    kept = (dumped.home / CHECKPOINT_FILE).read_bytes()
-    for source in (f"the checkpoint in {dumped.home / CHECKPOINT_FILE}", "the certificate "):
-        sentence = dumped.refused()
-        assert sentence.startswith(f"integrity: {source}")
-        assert "database and keyring are older copies" in sentence
-        assert "recover both on the server to the last commit; if that cannot be done, run" in sentence
-        (dumped.home / CHECKPOINT_FILE).unlink(missing_ok=True)
-    (dumped.home / CHECKPOINT_FILE).write_bytes(kept)
-
-    # A restore that proves nothing changes nothing.
-    with pytest.raises(RefusedError, match="withdrawals may be among the rest"):
-        dumped.bring_up_to_date(RestoreOrder(None, in_place=True))
-    assert dumped.refused().startswith(f"integrity: the checkpoint in {dumped.home / CHECKPOINT_FILE}")
-
-    restored = dumped.bring_up_to_date(advised(sentence))
-
-    assert (restored.replayed, restored.enroll_again) == (1, 0)
-    assert restored.lost_entries > 0
     check_only_bob_is_left(dumped)

@@ -16,7 +16,7 @@ from faulty_server import FaultyServer, faulty_server
 from house import Clock, House, Person, no_models
 
 from volens import Site
-from volens.consent import TamperError
+from volens.consent import RefusedError, TamperError
 from volens.erase import Restored, RestoreOrder
 from volens.erase.proof import verify_certificate
 from volens.store import join_home, server_databases
@@ -136,7 +136,9 @@ def test_a_base_backup_with_the_whole_archive_is_the_site_of_the_last_commit(clu
 def test_a_base_backup_alone_does_not_open_with_the_root_key_of_now(cluster: Cluster) -> None:
     cluster.server.set_back(cluster.backup)
     for name in HOMES:
-        assert "does not open with this root key" in cluster.refused(name)
+        sentence = cluster.refused(name)
+        assert "does not open with this root key" in sentence
+        assert "keyring.db" not in sentence
 
 
 def test_a_server_set_back_with_all_its_keys_brings_no_one_back(cluster: Cluster) -> None:
@@ -147,8 +149,20 @@ def test_a_server_set_back_with_all_its_keys_brings_no_one_back(cluster: Cluster
         sentence = cluster.refused(name)
         assert sentence.startswith(f"integrity: the checkpoint in {cluster.home(name) / CHECKPOINT_FILE}")
         assert "database and keyring are older copies, and withdrawals since then would be undone" in sentence
-    certificates = cluster.home("first") / "certificates"
-    assert f"'volens restore --in-place --replay {certificates}'" in cluster.refused("first")
+    # A restore that proves nothing changes nothing.
+    with pytest.raises(RefusedError, match="withdrawals may be among the rest"):
+        cluster.restore("first", RestoreOrder(None, in_place=True))
+    certificates, checkpoint = cluster.home("first") / "certificates", cluster.home("first") / CHECKPOINT_FILE
+    kept = checkpoint.read_bytes()
+    for source in (f"the checkpoint in {checkpoint}", f"the certificate {certificates}"):
+        sentence = cluster.refused("first")
+        assert sentence.startswith(f"integrity: {source}")
+        assert sentence.endswith(
+            "recover both on the server to the last commit; if that cannot be done, run 'volens restore --in-place "
+            f"--replay {certificates}'"
+        )
+        checkpoint.unlink(missing_ok=True)
+    checkpoint.write_bytes(kept)
 
     order = RestoreOrder(None, in_place=True, certificates=certificates, nodes=[cluster.home("second")])
     restored = cluster.restore("first", order)
