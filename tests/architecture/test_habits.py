@@ -62,6 +62,7 @@ def test_text_files_are_read_by_one_reader_only() -> None:
         "volens.erase.pages.page_words",
         "volens.service.process.stop_channel",
         "volens.service.process.usable_cpus",
+        "volens.store.system_clock",
     }
     offenders = {
         f"{name}:{node.lineno}"
