@@ -62,7 +62,7 @@ FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE c.relnamespace = CAST(:space AS oid) AND t.tgisinternal AND t.tgenabled <> 'O'
 """
 _FINGERPRINT: Final = """
-SELECT md5(string_agg(row, '|' ORDER BY row)) FROM (
+SELECT md5(string_agg(row, '|' ORDER BY row COLLATE "C")) FROM (
     SELECT concat_ws(' ', 'c', oid, xmin::text) AS row FROM pg_class WHERE relnamespace = CAST(:space AS oid)
     UNION ALL SELECT concat_ws(' ', 'a', count(*), sum(hashint8(a.xmin::text::bigint)))
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = CAST(:space AS oid)
