@@ -27,10 +27,10 @@ END: Final = "<!-- end: python -m benchmarks.latency -->"
 
 
 def table(observed: dict[str, Any]) -> str:
-    """Return the table: medians, and their ratio to the same identifications with files."""
+    """Return the table: medians, and their ratio to the same identifications with files; and what was measured."""
     lines = [
-        "| database | a bare round trip, p50 ms | identification, p50 / p90 ms | ratio to files |",
-        "|---|---|---|---|",
+        "| database | bare round trip, p50 ms | identification, p50 / p90 ms | ratio to files | zone, ms | visit, ms |",
+        "|---|---|---|---|---|---|",
     ]
     files = statistics.median(observed["identify_ns"]["files"])
     for way, times in observed["identify_ns"].items():
@@ -38,7 +38,14 @@ def table(observed: dict[str, Any]) -> str:
         bare = "none" if trip is None else f"{statistics.median(trip) / 1e6:.2f}"
         middle = statistics.median(times)
         high = statistics.quantiles(times, n=10)[-1]
-        lines.append(f"| {way} | {bare} | {middle / 1e6:.2f} / {high / 1e6:.2f} | {middle / files:.1f} |")
+        zone, visit = (statistics.median(observed[name][way]) / 1e6 for name in ("zone_ns", "visit_ns"))
+        lines.append(
+            f"| {way} | {bare} | {middle / 1e6:.2f} / {high / 1e6:.2f} | {middle / files:.1f} | {zone:.2f} "
+            f"| {visit:.1f} |"
+        )
+    turns = len(observed["identify_ns"]["files"])
+    people, load = observed["people"], observed["load"]
+    lines += ["", f"{people} people, {turns} identifications for each way; load of the machine at the end: {load:.1f}."]
     return "\n".join(lines)
 
 
