@@ -387,4 +387,4 @@ def _must_refuse(connection: sa.Connection, manner: Manner, act: Act) -> None:
 
 
 def _accepted(what: str) -> DamagedDataError:
-    return DamagedDataError(f"the database accepts {what}, so its rules were removed")
+    return DamagedDataError(f"the database accepts {what}; its rules were removed")
