@@ -439,7 +439,7 @@ def test_a_keyring_without_its_entries_allows_no_restore(past: Past) -> None:
     tamper(past.home / KEYRING, "DELETE FROM log_leaf")
     shutil.copy(past.backup / DATA, past.home / DATA)
 
-    with pytest.raises(TamperError, match="cannot be brought up to date with it; restore the newest"):
+    with pytest.raises(TamperError, match="cannot be brought up to date with it; use the newest"):
         restore(past.home, RestoreOrder(None, in_place=True))
 
 

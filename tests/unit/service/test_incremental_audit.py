@@ -68,7 +68,7 @@ def test_checkpoints_to_verify_from_are_refused_with_one_sentence_each(
     cases = [
         (("--from", other), 7, "this checkpoint is of another site than the public key"),
         (("--from", forged(last)), 4, "the checkpoint's signature does not match"),
-        (("--from", "newer.txt", "--home", copy), 4, "it was rolled back; restore the newest data file"),
+        (("--from", "newer.txt", "--home", copy), 4, "it was rolled back; recover the newest data"),
         (("--from", "nothing.txt"), 2, "there is no evidence nothing.txt"),
         (("--save", last), 2, "the checkpoint"),
     ]

@@ -86,7 +86,7 @@ def test_leaves_missing_in_the_keyring_are_copied_again_when_it_is_opened(house:
 
 def test_entries_missing_in_the_keyring_are_an_error(house: House) -> None:
     tamper(house.site.home / KEYRING, "DELETE FROM log_leaf WHERE seq = 1")
-    with pytest.raises(TamperError, match="cannot be brought up to date with it; restore the newest"):
+    with pytest.raises(TamperError, match="cannot be brought up to date with it; use the newest"):
         remembered_leaves(house.store.keyring)
 
 
