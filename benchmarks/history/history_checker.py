@@ -47,7 +47,7 @@ class Verdict:
         faults: of each kind.
         recognised: looks at which the person shown matched.
         recognised_by_lease: those of them at doors that decided by a lease.
-        leased: looks at which a door decided by a lease, whoever matched.
+        leased: looks that a door decided by a lease, with a match or without.
         stopped_later: people who were stopped everywhere later than at the primary.
         latest_match_ns: the longest time from the beginning of a withdrawal to the beginning of a look that matched.
         has_recovered: after the end of the last fault, a person matched or withdrew.
