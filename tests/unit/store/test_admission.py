@@ -15,11 +15,10 @@ from volens.consent import (
     ReceiptId,
     RefusedError,
     SubjectKey,
-    TamperError,
     UnverifiedReceipt,
     VolensError,
 )
-from volens.consent.errors import ConsentExpiredError, ForeignReceiptError, ReceiptSignatureError
+from volens.consent.errors import ConsentExpiredError, DamagedDataError, ForeignReceiptError, ReceiptSignatureError
 from volens.store.people import admit_receipt, check_receipt
 from volens.store.promises import zone_of
 
@@ -129,7 +128,7 @@ def test_a_receipt_and_key_replaced_by_an_attacker_give_no_grant(house: House) -
     )
 
     refused(house, person.take_home.receipt, ReceiptSignatureError, "integrity")
-    refused(house, mine, TamperError, "were changed by another program")
+    refused(house, mine, DamagedDataError, "were changed by another program")
     seal_again(house.store)
     refused(house, mine, NoLiveConsentError, "no consent is in force for this receipt")
 
@@ -144,7 +143,7 @@ def test_a_receipt_whose_rows_vanished_is_tampering(house: House) -> None:
     person = invite(house)
     tamper(house.site.home / DATA, "DELETE FROM live_consent")
     tamper(house.site.home / DATA, "DELETE FROM receipt")
-    refused(house, person.take_home.receipt, TamperError, "are missing")
+    refused(house, person.take_home.receipt, DamagedDataError, "are missing")
 
 
 def test_an_ended_consent_and_an_unknown_one_give_the_same_error(house: House) -> None:
