@@ -21,7 +21,7 @@ from volens.consent.errors import InputError, TamperError
 from volens.consent.ids import ModelId, Purpose, SiteId, check_purpose
 from volens.consent.signed_document import SignedDocument
 from volens.consent.times import format_time, parse_time
-from volens.consent.zone import MAX_LEASE_SECONDS, MIN_LEASE_SECONDS, Trigger
+from volens.consent.zone import MAX_LEASE_SECONDS, MIN_LEASE_SECONDS, AfterLease, Trigger
 
 MAX_LEASED_PEOPLE: Final = 2_000
 """How many people one lease contains at most: a megabyte, made again at each renewal."""
@@ -172,6 +172,7 @@ class LeaseClaims:
         trigger: what lets the door embed a face.
         liveness_model: with which the door must examine faces, as the service does (`Liveness.detector_id`); empty in a
             zone without liveness.
+        after_lease: what the door does when its lease has ended and it has no connection.
         people: how many references it has.
         references_sha256: SHA-256 of the sealed references, which are sent with it.
     """
@@ -189,6 +190,7 @@ class LeaseClaims:
     people: int
     references_sha256: str
     liveness_model: str = ""
+    after_lease: AfterLease = AfterLease.CLOSED
 
     def to_json(self) -> dict[str, Any]:
         """Return the payload to sign."""
@@ -196,6 +198,7 @@ class LeaseClaims:
             "version": LEASE.version,
             "issued_at": format_time(self.issued_at),
             "trigger": self.trigger.value,
+            "after_lease": self.after_lease.value,
         }
 
 
@@ -252,6 +255,7 @@ def _read(document: dict[str, Any], _token: str) -> LeaseClaims:
         people=_number(document["people"]),
         references_sha256=_hex(document["references_sha256"]),
         liveness_model=_hex(document["liveness_model"]) if document["liveness_model"] else "",
+        after_lease=AfterLease(document["after_lease"]),
     )
     is_good = MIN_LEASE_SECONDS <= claims.term_seconds <= MAX_LEASE_SECONDS and -1 <= claims.threshold <= 1
     if not is_good or claims.people > MAX_LEASED_PEOPLE or set(document) != {*asdict(claims), "version"}:

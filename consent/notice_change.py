@@ -39,6 +39,8 @@ def notice_need(before: Zone, after: Zone) -> NoticeNeed:
         # A model for liveness computes more from a face than people were told; the head turn and nothing do not.
         is_more = after.liveness is LivenessLevel.PACK
         needs.append(NoticeNeed.CONSENT_AGAIN if is_more else NoticeNeed.NEW_NOTICE)
+    if before.after_lease is not after.after_lease:
+        needs.append(NoticeNeed.NEW_NOTICE)
     if before.lease_seconds != after.lease_seconds:
         is_more = after.lease_seconds > before.lease_seconds
         needs.append(NoticeNeed.CONSENT_AGAIN if is_more else NoticeNeed.NEW_NOTICE)

@@ -19,7 +19,7 @@ from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.notice_words import NoticeWords
 from volens.consent.processing_record import ProcessingRecord
 from volens.consent.receipt_offer import consent_words
-from volens.consent.zone import SecondFactor, Trigger
+from volens.consent.zone import AfterLease, SecondFactor, Trigger
 
 Fact: TypeAlias = SiteFact | ZoneFact
 Questions: TypeAlias = Callable[[Fact], str]
@@ -152,6 +152,8 @@ class _Statements:
         )
         yield Statement("withdrawal", "GDPR 13(2)(c), 7(3)", what, withdrawal, texts=found)
         lease = self._say("lease bounded", seconds=seconds) if seconds else self._say("lease none")
+        if zone.after_lease is AfterLease.BADGE:
+            lease += " " + self._say("lease then badge")
         yield Statement(
             *("lease", "GDPR 13(2)(c), 5(1)(a)", "how soon a withdrawal counts at every door", lease),
             value=str(seconds),

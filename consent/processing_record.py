@@ -111,6 +111,7 @@ class ProcessingRecord:
                 "liveness": zone.liveness.value,
                 "match_history_days": zone.match_history_days,
                 "lease_seconds": zone.lease_seconds,
+                "after_lease": zone.after_lease.value,
                 **{fact.value: text for fact, text in sorted(self.zone_facts.items())},
             },
             "jurisdiction": self.jurisdiction,

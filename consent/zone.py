@@ -86,6 +86,13 @@ class LivenessLevel(StrEnum):
     PACK = "pack"
 
 
+class AfterLease(StrEnum):
+    """What a door does that has no connection and no lease any more: stay closed, or pass badges on to the panel."""
+
+    CLOSED = "closed"
+    BADGE = "badge"
+
+
 class ZoneState(StrEnum):
     """Whether a zone is in use, paused by the operator, or removed for ever."""
 
@@ -109,6 +116,7 @@ class Promises(TypedDict):
     trigger: NotRequired[str | None]
     liveness: NotRequired[str]
     lease_seconds: NotRequired[int]
+    after_lease: NotRequired[str]
 
 
 @final
@@ -124,8 +132,8 @@ class Zone:
         fpir: the rate of strangers accepted that the zone aims at. It can change.
         trigger: what lets its doors embed a face. It can change; before ``passing`` the notices must say so.
         liveness: what is done against photos of a person. It can change.
-        lease_seconds: how long a door without a connection may still decide (`volens.consent.lease`); 0: not at all. It
-            can change.
+        lease_seconds: how long a door without a connection may still decide (`volens.consent.lease`). It can change.
+        after_lease: what such a door does afterwards. It can change.
     """
 
     purpose: Purpose
@@ -143,6 +151,7 @@ class Zone:
     trigger: Trigger = Trigger.NEAR
     liveness: LivenessLevel = LivenessLevel.NONE
     lease_seconds: int = 0
+    after_lease: AfterLease = AfterLease.CLOSED
 
     @property
     def label(self) -> str:
@@ -204,7 +213,7 @@ class Zone:
         _check_trigger(asked_by, purpose, kind)
         lease_seconds = terms.get("lease_seconds", 0)
         _check_lease(lease_seconds, purpose, kind, factor)
-        return cls(
+        made = cls(
             *(purpose, kind, why, instead, retention_days, whole_seconds(now), match_history_days, factor),
             desk_signature=_one_of(DeskSignature, "rule about signatures at the desk", desk),
             title=parse_title(terms.get("title") or ""),
@@ -212,7 +221,10 @@ class Zone:
             trigger=asked_by,
             liveness=parse_liveness(terms.get("liveness", LivenessLevel.NONE)),
             lease_seconds=lease_seconds,
+            after_lease=parse_after_lease(terms.get("after_lease", AfterLease.CLOSED)),
         )
+        made.check_after_lease(made.after_lease)
+        return made
 
     def check_in_use(self) -> None:
         """Refuse to match or enroll in a zone that is paused or removed.
@@ -265,6 +277,18 @@ class Zone:
             RefusedError: people carry something in this zone, so that its doors decide online only.
         """
         _check_lease(lease_seconds, self.purpose, self.custody, self.second_factor)
+
+    def check_after_lease(self, after_lease: AfterLease) -> None:
+        """Refuse a rule for doors whose lease has ended if they get no leases.
+
+        Raises:
+            RefusedError: the zone has no leases.
+        """
+        if after_lease is not AfterLease.CLOSED and self.lease_seconds == 0:
+            raise RefusedError(
+                f"zone {self.purpose!r} has no leases, so nothing comes after them: a door without a connection stays "
+                "closed; give the term of leases first, with --lease-seconds"
+            )
 
     def check_no_challenge(self) -> None:
         """Refuse to decide about a picture or a stream, in which no one was asked to turn the head.
@@ -345,6 +369,15 @@ def _check_lease(seconds: int, purpose: Purpose, custody: Custody, factor: Secon
             f"zone {purpose!r} has the second factor {factor.value!r}, and a door without a connection cannot count "
             "wrong tries together with the other doors; leave --lease-seconds out, or use a zone without one"
         )
+
+
+def parse_after_lease(text: str) -> AfterLease:
+    """Return what a door does after its lease.
+
+    Raises:
+        InputError: it is neither ``closed`` nor ``badge``.
+    """
+    return _one_of(AfterLease, "rule for doors after their lease", text)
 
 
 def parse_liveness(text: str) -> LivenessLevel:

@@ -87,6 +87,7 @@ def give_lease(
             model_id=model_id,
             threshold=threshold_in(zone),
             liveness_model=liveness_in(zone),
+            after_lease=zone.after_lease,
             trigger=zone.trigger,
             people=len(entries),
             references_sha256=sha256(references).hexdigest(),

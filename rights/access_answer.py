@@ -294,6 +294,7 @@ def _record(
             "trigger": zone.trigger.value,
             "liveness": zone.liveness.value,
             "lease_seconds": zone.lease_seconds,
+            "after_lease": zone.after_lease.value,
         },
         "volens:held": held.rows,
         "dpv:hasRecipient": recipients,

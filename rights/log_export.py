@@ -21,7 +21,14 @@ PUBLIC_KINDS: Final = frozenset(
     {
         *("site.created", "zone.added", "zone.retention_shortened", "notice.published"),
         *("zone.renamed", "zone.paused", "zone.resumed", "zone.removed", "zone.fpir_changed", "zone.calibrated"),
-        *("zone.trigger_changed", "zone.liveness_changed", "zone.lease_changed", "zone.declared", "site.declared"),
+        *(
+            "zone.trigger_changed",
+            "zone.liveness_changed",
+            "zone.lease_changed",
+            "zone.after_lease_changed",
+            "zone.declared",
+            "site.declared",
+        ),
         *("recipient.added", "recipient.removed", "witness.added", "witness.removed"),
         *("jurisdiction.profile_added", "jurisdiction.profile_removed"),
     }

@@ -5,12 +5,13 @@ fleet works, and is no evidence of it.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, final
 
 from volens.consent import Purpose
+from volens.consent.zone import AfterLease
 from volens.store import Store
 from volens.store.log import log_size
 from volens.store.programs import DoorReport, DoorReports, Processes, Role
@@ -19,6 +20,7 @@ from volens.store.programs.credentials import Credentials
 from volens.store.programs.door_reports import LOCAL
 from volens.store.programs.leases import Leases
 from volens.store.programs.processes import RunningProcess
+from volens.store.promises import inspect_zones
 
 BEHIND: Final = timedelta(seconds=10)
 """A node that has not applied the newest commit for so long is behind."""
@@ -85,6 +87,7 @@ class FleetDoor:
         label: of the credential; else the id.
         report: what is known of its program; None if it was never heard of.
         lease_until: None: it holds no lease.
+        after_lease: what it does then without a connection; None in a zone without leases.
     """
 
     door_id: str
@@ -92,6 +95,7 @@ class FleetDoor:
     purpose: Purpose | None
     report: DoorReport | None
     lease_until: datetime | None = None
+    after_lease: AfterLease | None = None
 
     @property
     def sends_heartbeats(self) -> bool:
@@ -157,6 +161,9 @@ def read_fleet(store: Store) -> Fleet:
     nodes = tuple(Processes(store).running())
     with store.read() as connection:
         generation = log_size(connection)
+        zones = [zone for zone, _problem in inspect_zones(connection)]
+    after = {zone.purpose: zone.after_lease for zone in zones if zone.lease_seconds}
+    doors = [one if one.purpose is None else replace(one, after_lease=after.get(one.purpose)) for one in doors]
     return Fleet(now, generation, nodes, tuple(sorted(doors, key=lambda one: (one.purpose or "", one.name))), held)
 
 

@@ -7,7 +7,7 @@ from typing import final
 from volens.consent import Custody, Notice, UnknownError, Zone, parse_purpose
 from volens.consent.law.gates import ClosedGate
 from volens.consent.lease import LeaseStop
-from volens.consent.zone import ZoneState, parse_fpir, parse_liveness, parse_trigger
+from volens.consent.zone import ZoneState, parse_after_lease, parse_fpir, parse_liveness, parse_trigger
 from volens.enroll.opening import closed_gates_of_zone
 from volens.erase import Progress
 from volens.erase.followers import await_stop
@@ -29,7 +29,7 @@ from volens.store.promises import (
     set_zone_trigger,
     zone_of,
 )
-from volens.store.promises.zone_changes import paused_since
+from volens.store.promises.zone_changes import paused_since, set_zone_after_lease
 
 
 @final
@@ -151,6 +151,17 @@ class SiteZones:
         """
         with self._store.write() as tx:
             return set_zone_lease(tx, parse_purpose(name), lease_seconds)
+
+    def set_after_lease(self, name: str, after_lease: str) -> Zone:
+        """Change what a door does that has no connection and no lease any more, ``closed`` or ``badge``.
+
+        Raises:
+            InputError: there is no such zone, or no such rule.
+            RefusedError: the zone was removed, or has no leases.
+        """
+        rule = parse_after_lease(after_lease)
+        with self._store.write() as tx:
+            return set_zone_after_lease(tx, parse_purpose(name), rule)
 
     def pause(self, name: str) -> Zone:
         """Pause a zone: nothing is matched or enrolled there, and its doors act as if the service were down.

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from volens import Site
 from volens.consent import format_time
+from volens.consent.zone import AfterLease
 from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.output import members, table
 from volens.site_fleet import Fleet, FleetDoor
@@ -36,8 +37,9 @@ def show(site: Site) -> Output:
     columns = ["what", "name", "zone", "version", "heard of", "generation", "clock", "certificate until", "decided"]
     if fleet.leases:
         columns.append("lease until")
-        held = [fleet.leases.get(one.process_id) for one in fleet.nodes] + [one.lease_until for one in fleet.doors]
-        rows = [[*row, _time(until, "none")] for row, until in zip(rows, held, strict=True)]
+        held = [_time(fleet.leases.get(one.process_id), "none") for one in fleet.nodes]
+        held += [_time(one.lease_until, "none") + _then(one) for one in fleet.doors]
+        rows = [[*row, until] for row, until in zip(rows, held, strict=True)]
     columns.append("state")
     states = [row.pop(0) for row in rows]
     lines = [table(columns, [[*row, state] for row, state in zip(rows, states, strict=True)])]
@@ -69,6 +71,10 @@ def _clock(offset: ClockOffset | None, none: str) -> str:
     return none if offset is None else f"{offset.offset_ms:+d} ms ±{offset.uncertainty_ms}"
 
 
+def _then(one: FleetDoor) -> str:
+    return ", then badges only" if one.after_lease is AfterLease.BADGE else ""
+
+
 def _time(at: datetime | None, none: str = _NONE) -> str:
     return none if at is None else format_time(at)
 
@@ -91,6 +97,7 @@ def _door(one: FleetDoor) -> dict[str, object]:
     names = "version seen_at certificate_until decided_at"
     return {
         **members(one, "door=door_id label=name zone=purpose lease_until"),
+        "after_lease": None if one.after_lease is None else one.after_lease.value,
         **(dict.fromkeys(names.split()) if said is None else members(said, names)),
         **_offset(None if said is None else said.offset),
     }

@@ -14,11 +14,13 @@ from volens.consent.law.gates import ClosedGate
 from volens.consent.notice import PASSING_SENTENCES
 from volens.consent.notice_change import notice_need
 from volens.consent.zone import (
+    AfterLease,
     DeskSignature,
     FpirTarget,
     LivenessLevel,
     Trigger,
     ZoneState,
+    parse_after_lease,
     parse_liveness,
     parse_trigger,
 )
@@ -37,6 +39,10 @@ _Trigger: Final = typer.Option(
 )
 _Liveness: Final = typer.Option(
     help="Against photos: none, challenge (turn the head), or pack (a model; docs/liveness.md)."
+)
+_AfterLease: Final = typer.Option(
+    help="What a door without a connection does when its lease has ended: closed, or badge (it compares no face, and "
+    "passes badges on to the panel of the house)."
 )
 _Lease: Final = typer.Option(
     help="Seconds for which a door without a connection may still decide (docs/leases.md): 0 (none), or 5 to 900."
@@ -79,6 +85,7 @@ def add(
     trigger: Annotated[str | None, _Trigger] = None,
     liveness: Annotated[str, _Liveness] = LivenessLevel.NONE.value,
     lease_seconds: Annotated[int, _Lease] = 0,
+    after_lease: Annotated[str, _AfterLease] = AfterLease.CLOSED.value,
 ) -> Output:
     """Define a zone. It needs a justification, an alternative and a retention."""
     zone = site.add_zone(
@@ -95,6 +102,7 @@ def add(
         trigger=trigger,
         liveness=liveness,
         lease_seconds=lease_seconds,
+        after_lease=after_lease,
     )
     text = f"added zone {zone.label}; next, its notice:\n{_next_steps(site, zone)}"
     if zone.trigger is Trigger.PASSING:
@@ -142,6 +150,7 @@ def change(
     trigger: Annotated[str | None, _Trigger] = None,
     liveness: Annotated[str | None, _Liveness] = None,
     lease_seconds: Annotated[int | None, _Lease] = None,
+    after_lease: Annotated[str | None, _AfterLease] = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help=YES_HELP)] = False,
 ) -> Output:
@@ -152,8 +161,9 @@ def change(
     Trigger, liveness and lease are in the notice: a change that compares more faces, computes more of them, or lets a
     door know people for longer after a withdrawal, asks first.
     """
-    if [fpir, trigger, liveness, lease_seconds].count(None) != 3:  # noqa: PLR2004  all but one
-        names = "--fpir, --trigger, --liveness and --lease-seconds"
+    given = (fpir, trigger, liveness, lease_seconds, after_lease)
+    if sum(one is not None for one in given) != 1:
+        names = "--fpir, --trigger, --liveness, --lease-seconds and --after-lease"
         raise InputError(f"got none of {names}, or several of them; give the one to change")
     before = site.zones.get(name)
     if trigger is not None:
@@ -172,6 +182,10 @@ def change(
         ask_before(site, name, need, yes=yes)
         zone = site.zones.set_lease(name, lease_seconds)
         return _document(zone), f"zone {zone.label}: {_lease_sentence(zone)}{next_notice(name, need)}"
+    if after_lease is not None:
+        need = notice_need(before, replace(before, after_lease=parse_after_lease(after_lease)))
+        zone = site.zones.set_after_lease(name, after_lease)
+        return _document(zone), f"zone {zone.label}: {_AFTER[zone.after_lease]}{next_notice(name, need)}"
     zone = site.zones.set_fpir(name, fpir or "")
     return _document(zone), f"zone {zone.label} aims at {zone.fpir} of strangers accepted in one look"
 
@@ -298,11 +312,17 @@ def _lease_sentence(zone: Zone) -> str:
     return f"a door without a connection may still decide for {zone.lease_seconds} s, about people who agreed to that"
 
 
+_AFTER: Final = {
+    AfterLease.CLOSED: "a door without a connection stays closed when its lease has ended",
+    AfterLease.BADGE: "a door without a connection passes badges on to the panel of the house when its lease has ended",
+}
+
+
 def _document(zone: Zone) -> dict[str, object]:
     names = (
         "zone=purpose title state custody justification alternative retention_days match_history_days second_factor "
     )
-    names += "desk_signature fpir trigger liveness lease_seconds"
+    names += "desk_signature fpir trigger liveness lease_seconds after_lease"
     return members(zone, names)
 
 

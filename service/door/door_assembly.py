@@ -58,7 +58,9 @@ class DoorPlan:
         config.check_combinations()
         config.ask_rules()
         zone = parse_purpose(config.zone_name())
-        rules = DoorRules(config.open_s, config.offline_after_s, config.when_offline)
+        rules = DoorRules(
+            config.open_s, config.offline_after_s, config.when_offline, matches_to_panel=config.url is None
+        )
         service = broker = None
         if config.url is not None and config.token is not None:
             service = ServiceAddress.from_url(
@@ -79,11 +81,16 @@ class DoorPlan:
         if len(set(lines)) != len(lines):
             raise InputError("got a serial device in several outputs; an OSDP line has one device, so give it once")
         for output in outputs:
-            if isinstance(output, PanelOutput) and config.url is not None:
+            if isinstance(output, PanelOutput) and config.url is not None and not config.lease:
                 raise InputError(
                     "got an osdp-reader with --url; a badge number does not leave the site's machine, so run this door "
-                    "there, without --url and --token"
+                    "there, without --url and --token, or with --lease to pass on badges that are read here"
                 )
+        if config.lease and all(isinstance(output, PanelOutput) for output in outputs):
+            raise InputError(
+                "got no output that opens this door; with --lease an osdp-reader only passes on badges that are read "
+                "here, after a lease; give another --output as well"
+            )
         topics = Topics(zone, config.door, config.mqtt_subject_ids)
         leases = None if service is None or not config.lease else LeaseSettings.of(config, service, zone)
         return cls(config, topics, rules, service, broker, leases)

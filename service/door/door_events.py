@@ -81,6 +81,15 @@ class DeciderReady:
 
 @final
 @dataclass(frozen=True, slots=True)
+class BadgesOnly:
+    """There are no decisions, and the lease of the door has ended: badges are passed on to the panel of the house.
+
+    It holds until the decider is ready again.
+    """
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class FrameProcessed:
     """The decider has answered a frame.
 
@@ -212,6 +221,7 @@ Event: TypeAlias = (
     | DeviceReported
     | CardSent
     | RecognitionAsked
+    | BadgesOnly
 )
 
 

@@ -39,6 +39,7 @@ from volens.store import utc_now
 
 MAX_WAITING: Final = 256
 _LOCK_TEXT: Final = {Lock.LOCKED: "closed", Lock.UNLOCKED: "open", Lock.HELD_OPEN: "held open"}
+_BADGE_TEXT: Final = "no face is compared, present your badge"
 _FACTOR_TEXT: Final = {Factor.BADGE: "a badge", Factor.PIN: "a PIN", None: "a second factor"}
 _TRIGGER_TEXT: Final = {
     Trigger.NEAR.value: "when a person stops near, or asks",
@@ -119,7 +120,8 @@ class DoorLog:
     def status(self, status: DoorStatus) -> None:
         """Log the state of the door; in text only if it is offline, because decisions have lines of their own."""
         text = f"offline: no decisions; the door is {_LOCK_TEXT[status.lock]}" if status.offline else ""
-        self._line("state", text, lock=status.lock.value, offline=status.offline)
+        text = f"the lease has ended: {_BADGE_TEXT}" if status.badges_only else text
+        self._line("state", text, lock=status.lock.value, offline=status.offline, badges_only=status.badges_only)
 
     def health(self, health: Health, *, broker: bool | None) -> None:
         """Log the health of the door; in text only what fails."""
@@ -138,6 +140,7 @@ class DoorLog:
         """Update the status line."""
         if self._live is not None and not self._as_json:
             offline = ", offline" if status.offline else ""
+            offline += f", {_BADGE_TEXT}" if status.badges_only else ""
             text = f"{_LOCK_TEXT[status.lock]}{offline} | {frames_per_second:.1f} frames/s | last: {self._last}"
             self._live.update(Text(text, style="dim"))
 

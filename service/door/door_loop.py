@@ -5,13 +5,15 @@
    ready and owes no answer shows it too.
 3. A match about a frame that was submitted more than `max_age_s` ago opens nothing.
 4. At the end the outputs get the final state of the door; after that the broker is notified and disconnected.
+5. After its lease, a door without a connection passes badges on to the panel of the house, if its zone says so. No
+   number is stored, and the panel decides.
 """
 
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from queue import Empty, SimpleQueue
@@ -20,14 +22,17 @@ from typing import Final, final
 from volens.consent import InputError, format_time
 from volens.service.door.decider import Decider
 from volens.service.door.door_events import (
+    BadgesOnly,
     DeciderLost,
     DeciderReady,
     DecisionReceived,
     DoorFailed,
     Event,
+    Factor,
     FactorPresented,
     FrameProcessed,
     InputRejected,
+    Presented,
     RecognitionAsked,
     SourceEnded,
     SourceLost,
@@ -36,7 +41,7 @@ from volens.service.door.door_events import (
     Verdict,
 )
 from volens.service.door.door_log import DoorLog
-from volens.service.door.door_state import DoorRules, DoorState, DoorStatus
+from volens.service.door.door_state import DoorRules, DoorState, DoorStatus, Lock
 from volens.service.door.factor_input import FactorInput
 from volens.service.door.frame_queue import MAX_AGE_S, FrameQueue
 from volens.service.door.frame_sources import Source, start_source
@@ -50,6 +55,9 @@ TICK_S: Final = 0.25
 END_DELAY_S: Final = 0.5
 DECIDER_END_TIMEOUT_S: Final = 15.0
 _NO_BADGE: Final = "a person without a badge number for the panel; set it with 'volens consent panel-badge'"
+_NO_PANEL: Final = (
+    "badges, which would open after the lease: this door has no output osdp-reader to pass them on; it stays closed"
+)
 _VERSION: Final = version("volens")
 
 
@@ -113,6 +121,7 @@ class Door:
         self._bridge = bridge
         self._factor_input = factor_input
         self._limits = limits
+        self._badges_only = False
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._frames = FrameQueue(limits.max_age_s)
         self._stopped = threading.Event()
@@ -178,8 +187,8 @@ class Door:
     def _handle(self, event: Event) -> None:
         opens = False
         match event:
-            case DeciderReady() | DeciderLost():
-                self._decider_ok = isinstance(event, DeciderReady)
+            case DeciderReady() | DeciderLost() | BadgesOnly():
+                self._note_decider(event)
             case SourceReady() | SourceLost():
                 self._source_ok = isinstance(event, SourceReady)
             case SourceEnded():
@@ -194,7 +203,7 @@ class Door:
             case DecisionReceived():
                 opens = self._handle_decision(event)
             case FactorPresented() | RecognitionAsked():
-                self._decider.present(event)
+                (self._pass_on if self._badges_only else self._decider.present)(event)
             case _:
                 pass
         self._log.event(event, opens=opens)
@@ -217,7 +226,7 @@ class Door:
 
     def _send_badge(self, decision: DecisionReceived) -> None:
         """Send the badge number to the panels of this door, if it has any; a panel opens the door."""
-        panels = [output for output in self._outputs if output.sends_badges]
+        panels = [output for output in self._outputs if output.sends_badges and self._rules.matches_to_panel]
         if panels and decision.panel_badge is None:
             self._log.event(InputRejected(_NO_BADGE))
         for output in panels:
@@ -227,12 +236,33 @@ class Door:
             except InputError as error:
                 self._log.event(InputRejected(f"{error}; nothing was sent to the panel"))
 
+    def _note_decider(self, event: DeciderReady | DeciderLost | BadgesOnly) -> None:
+        self._decider_ok = isinstance(event, DeciderReady)
+        if self._decider_ok:
+            self._badges_only = False
+        if not isinstance(event, BadgesOnly):
+            return
+        # 5.
+        self._badges_only = any(output.sends_badges for output in self._outputs)
+        if not self._badges_only:
+            self._log.event(InputRejected(_NO_PANEL))
+
+    def _pass_on(self, presented: Presented) -> None:
+        if not isinstance(presented, FactorPresented) or presented.factor is not Factor.BADGE:
+            return
+        for output in self._outputs:
+            try:
+                output.pass_on(presented.value)
+            except InputError as error:
+                self._log.event(InputRejected(f"{error}; nothing was sent to the panel"))
+
     def _update(self) -> None:
         now = time.monotonic()
         # 2.
         if self._source.is_intermittent and self._source_ok and self._decider_ok and self._frames.is_idle:
             self._state.note_available(now)
         status = self._state.status_at(now)
+        status = replace(status, badges_only=self._badges_only and status.lock is Lock.LOCKED)
         if status != self._status:
             for output in self._outputs:
                 output.set_status(status)
@@ -300,4 +330,4 @@ def _now() -> str:
 
 
 def _reported(status: DoorStatus) -> tuple[object, ...]:
-    return status.lock, status.offline
+    return status.lock, status.offline, status.badges_only

@@ -41,11 +41,13 @@ class DoorRules:
     Attributes:
         open_s: how long the door opens for a visit, from 0.1 to 600.
         offline_after_s: the door is offline after this time without a decision, from 1 to 3600.
+        matches_to_panel: whether a match sends its badge number to an OSDP panel; a service tells it to no door.
     """
 
     open_s: float = 5.0
     offline_after_s: float = 10.0
     when_offline: WhenOffline = WhenOffline.SECURE
+    matches_to_panel: bool = True
 
     def __post_init__(self) -> None:
         """Refuse times out of range."""
@@ -64,11 +66,13 @@ class DoorStatus:
 
     Attributes:
         open_until_s: when the opening ends; None if the door is not unlocked.
+        badges_only: no face is compared, and badges are passed on to the panel of the house.
     """
 
     lock: Lock
     offline: bool
     open_until_s: float | None = None
+    badges_only: bool = False
 
 
 @final

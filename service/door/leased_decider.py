@@ -4,7 +4,8 @@
 2. The session is tried again when the holder's question was answered (`LeaseHolder`), so no frame waits for a
    connection that is not there.
 3. What was decided with the lease is noted in the journal before the door opens.
-4. Without a lease, or when it has ended, the door is without decisions: what it does then is `--when-offline`.
+4. Without a lease, or when it has ended, the door is without decisions: what it does then is `--when-offline`. If the
+   zone says so (`AfterLease.BADGE`; the last lease has it), badges are passed on to the panel meanwhile.
 """
 
 import time
@@ -13,12 +14,14 @@ from queue import SimpleQueue
 from typing import final
 
 from volens.consent import UnavailableError
+from volens.consent.zone import AfterLease
 from volens.face import Extractor, ImageError
 from volens.identify import AskRules, DoorStream, VisitTracker
 from volens.identify.leased_recognition import LeasedRecognizer
 from volens.index.held_lease import HeldLease
 from volens.service.door.decider import TAKE_S, decision_event, fresh_factors
 from volens.service.door.door_events import (
+    BadgesOnly,
     DeciderLost,
     DeciderReady,
     EventSink,
@@ -56,6 +59,7 @@ class LeasedDecider:
         self._photos = photos
         self._asked: SimpleQueue[Presented] = SimpleQueue()
         self._is_alone = False
+        self._after = AfterLease.CLOSED
         remote.meanwhile = self._decide_alone
 
     def present(self, presented: Presented) -> None:
@@ -79,7 +83,7 @@ class LeasedDecider:
 
     def _decide_alone(self, frames: FrameQueue, emit: EventSink, until_s: float) -> None:
         """Decide with the lease until the service answers again, and not before `until_s`; without one, until then."""
-        lost_at_s, was_ready = time.monotonic(), False
+        lost_at_s, was_ready, is_told = time.monotonic(), False, False
         stream: _LeasedStream | None = None
         while not frames.is_closed:
             held = self._holder.held
@@ -90,11 +94,17 @@ class LeasedDecider:
                 if was_ready:
                     # 4.
                     emit(DeciderLost("the lease has ended, and the service is unreachable"))
+                if self._after is AfterLease.BADGE and not is_told:
+                    is_told = True
+                    emit(BadgesOnly())
                 stream, was_ready = None, False
                 time.sleep(TAKE_S / 4)
                 continue
-            if stream is None or stream.held is not held:
-                stream = _LeasedStream(held, self._load_extractor, self._remote.rules, photos=self._photos)
+            self._after, is_told = held.claims.after_lease, False
+            stream = self._stream_of(held, stream)
+            if stream is None:
+                time.sleep(TAKE_S / 4)
+                continue
             if not was_ready:
                 was_ready = True
                 emit(DeciderReady(self._remote.zone, held.claims.model_id, None, held.claims.trigger.value))
@@ -104,6 +114,15 @@ class LeasedDecider:
         self._is_alone = False
         if was_ready:
             emit(DeciderLost("the service answers again; it decides from now on"))
+
+    def _stream_of(self, held: HeldLease, before: "_LeasedStream | None") -> "_LeasedStream | None":
+        """Return the stream of a lease; None if nothing may be decided with it: it ended just now."""
+        if before is not None and before.held is held:
+            return before
+        try:
+            return _LeasedStream(held, self._load_extractor, self._remote.rules, photos=self._photos)
+        except UnavailableError:
+            return None
 
     def _look(self, stream: "_LeasedStream", frame: Frame, emit: EventSink) -> None:
         submitted_at_s = time.monotonic()

@@ -88,7 +88,8 @@ class Topics:
         The message is retained: a subscriber that reads it after `until` must not take the door for open, because this
         program may have ended meanwhile.
         """
-        document = {"lock": status.lock.value, "offline": status.offline, "until": until, "at": at}
+        flags = {"offline": status.offline, "badges_only": status.badges_only}
+        document = {"lock": status.lock.value, **flags, "until": until, "at": at}
         return Message(f"{self.base}/state", json.dumps(document), retained=True)
 
     def health(self, health: Health, at: str) -> Message:

@@ -65,6 +65,11 @@ class ThreadedOutput:
         if isinstance(self._output, PanelOutput):
             self._output.send_badge(badge)
 
+    def pass_on(self, number: str) -> None:
+        """Pass the number of a badge that was read on to a panel; see `PanelOutput`."""
+        if isinstance(self._output, PanelOutput):
+            self._output.pass_on(number)
+
     def set_status(self, status: DoorStatus) -> None:
         """Set the state that the output must have. Does not block."""
         with self._changed:

@@ -69,6 +69,9 @@ class PanelOutput(Protocol):
             InputError: it does not fit the format of the panel's cards; the message does not repeat it.
         """
 
+    def pass_on(self, number: str) -> None:
+        """Send the number of a badge that a reader of this door has read (`read_cards`); as `send_badge`."""
+
 
 class _ReportingOutput:
     """Reports the state of the lock, and the seconds of an opening; it has no light, no sound and no connection."""

@@ -18,6 +18,8 @@ from typing import Final, final
 from volens.consent import InputError
 from volens.consent.panel_badge import PanelBadge
 
+_MAX_DIGITS: Final = 12
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,23 @@ class WiegandFormat:
         return Card.of(
             self.length, _with_corporate_parity(bits) if self.name == "35" else _with_parity(bits, self.length)
         )
+
+    def badge_read(self, number: str) -> PanelBadge:
+        """Return the badge number that a reader has read as digits (`read_cards.card_number`), or as it is printed.
+
+        Raises:
+            InputError: it is no number of this format. The message does not repeat it.
+        """
+        if "-" in number:
+            return PanelBadge.parse(number)
+        if not (number.isascii() and number.isdecimal()) or len(number) > _MAX_DIGITS:
+            raise InputError(f"got a badge that is no number of format {self.name}; expected its digits")
+        if not self.facility_bits:
+            return PanelBadge(None, int(number))
+        if self.name == "37":  # read as one number, because two formats share the length
+            return PanelBadge(int(number) >> self.number_bits, int(number) & (1 << self.number_bits) - 1)
+        digits = len(str((1 << self.number_bits) - 1))
+        return PanelBadge(int(number[:-digits] or "0"), int(number[-digits:]))
 
     def decode(self, card: Card) -> PanelBadge | None:
         """Return the badge number of a card; None if its length or parity is another."""

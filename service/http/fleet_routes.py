@@ -118,6 +118,10 @@ class DoorAnswer(BaseModel):
     version: str | None = Field(description="null: it sends frames, and no heartbeats", examples=["0.1.0"])
     seen_at: datetime | None = Field(description="null: it was never heard of", examples=["2026-12-04T08:20:00Z"])
     lease_until: datetime | None = Field(description="null: it holds no lease", examples=[None])
+    after_lease: str | None = Field(
+        description="what it does then without a connection: 'closed' or 'badge'; null in a zone without leases",
+        examples=[None],
+    )
     clock_offset_ms: int | None = Field(
         description="how far its clock is ahead of the service's; null: not measured", examples=[12]
     )
@@ -144,6 +148,7 @@ class DoorAnswer(BaseModel):
             version=None if said is None else said.version,
             seen_at=None if said is None else said.seen_at,
             lease_until=door.lease_until,
+            after_lease=None if door.after_lease is None else door.after_lease.value,
             clock_offset_ms=None if offset is None else offset.offset_ms,
             clock_uncertainty_ms=None if offset is None else offset.uncertainty_ms,
             certificate_until=None if said is None else said.certificate_until,

@@ -41,6 +41,9 @@ class ZoneAnswer(BaseModel):
     lease_seconds: int = Field(
         description="how long a door without a connection may still decide; 0: not at all", examples=[0]
     )
+    after_lease: str = Field(
+        description="what it does then: 'closed', or 'badge' (badges are passed on to the panel)", examples=["closed"]
+    )
     retention_days: int = Field(examples=[90])
     live_consents: int = Field(examples=[12])
     references: dict[str, int] = Field(description="their number, by model", examples=[{"sface@fb143eea": 11}])
@@ -103,6 +106,11 @@ class NewTitle(RequestBody):
     """What people call a zone."""
 
     title: str = Field(max_length=400, description="at most 80 characters; empty for none", examples=["Lobby East"])
+    after_lease: str = Field(
+        "closed",
+        max_length=20,
+        description="what a door without a connection does after its lease: 'closed' or 'badge'",
+    )
 
 
 class NewFpir(RequestBody):
@@ -131,6 +139,9 @@ class NewLease(RequestBody):
     """How long a door of a zone may decide without a connection."""
 
     lease_seconds: StrictInt = Field(description="0 (not at all), or 5 to 900", examples=[60])
+    after_lease: str | None = Field(
+        None, max_length=20, description="'closed' or 'badge'; without it, what it is now", examples=["badge"]
+    )
 
 
 class NewState(RequestBody):
@@ -230,7 +241,14 @@ async def set_zone_liveness(zone: str, app_state: SharedState, new: NewLiveness)
 async def set_zone_lease(zone: str, app_state: SharedState, new: NewLease) -> ZoneAnswer:
     """Change the term of leases. A longer one holds for people who agree to the next notice; see docs/leases.md."""
     zones = app_state.site.zones
-    return await app_state.desk_pool.run(lambda: _changed(app_state, zones.set_lease(zone, new.lease_seconds)))
+
+    def carry_out() -> ZoneAnswer:
+        changed = zones.set_lease(zone, new.lease_seconds)
+        if new.after_lease is not None:
+            changed = zones.set_after_lease(zone, new.after_lease)
+        return _changed(app_state, changed)
+
+    return await app_state.desk_pool.run(carry_out)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from typing import Any, Final, Self, final
 from fastapi import APIRouter, Request, Response
 
 from volens.consent import Custody
+from volens.consent.zone import AfterLease
 from volens.identify.calibration import LEAST_PEOPLE
 from volens.service.http.app_state import AppState, SharedState
 from volens.service.web.duration_chart import duration_chart
@@ -181,6 +182,7 @@ class FleetRow:
     decided_at: datetime | None
     lease_until: datetime | None
     alarms: list[AlarmKind]
+    then_badges: bool = False
 
     @classmethod
     def of_node(cls, one: RunningProcess, fleet: Fleet) -> Self:
@@ -193,11 +195,11 @@ class FleetRow:
     @classmethod
     def of_door(cls, one: FleetDoor, fleet: Fleet) -> Self:
         """Return the row of a door."""
-        report, alarms = one.report, fleet.alarms_about(one.name)
+        report, alarms, then_badges = one.report, fleet.alarms_about(one.name), one.after_lease is AfterLease.BADGE
         if report is None:
-            return cls(one.name, False, one.purpose, None, None, None, None, None, one.lease_until, alarms)
+            return cls(one.name, False, one.purpose, None, None, None, None, None, one.lease_until, alarms, then_badges)
         said = (report.version, report.seen_at, report.offset, report.certificate_until, report.decided_at)
-        return cls(one.name, False, one.purpose, *said, one.lease_until, alarms)
+        return cls(one.name, False, one.purpose, *said, one.lease_until, alarms, then_badges)
 
 
 def _page(request: Request, name: str, staff: Staff, **values: Any) -> Response:  # noqa: ANN401  what the template shows

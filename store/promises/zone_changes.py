@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, func, insert, select
 
 from volens.consent import Purpose, RefusedError, Zone
-from volens.consent.zone import FpirTarget, LivenessLevel, Trigger, ZoneState, parse_title
+from volens.consent.zone import AfterLease, FpirTarget, LivenessLevel, Trigger, ZoneState, parse_title
 from volens.store.promises.lease_revocation import revoke_leases
 from volens.store.promises.zones_and_notices import notices_of, zone_of
 from volens.store.row_seals import seals_of
@@ -112,8 +112,27 @@ def set_zone_lease(tx: Transaction, purpose: Purpose, lease_seconds: int) -> Zon
     zone.check_lease(lease_seconds)
     if zone.lease_seconds == lease_seconds:
         return zone
-    new = replace(zone, lease_seconds=lease_seconds)
+    after_lease = zone.after_lease if lease_seconds else AfterLease.CLOSED
+    new = replace(zone, lease_seconds=lease_seconds, after_lease=after_lease)
     return _changed(tx, new, "zone.lease_changed", lease_seconds=lease_seconds, before=zone.lease_seconds)
+
+
+def set_zone_after_lease(tx: Transaction, purpose: Purpose, after_lease: AfterLease) -> Zone:
+    """Change what doors of a zone do that have no connection and no lease any more.
+
+    A door follows with its next lease. If the zone has this rule already, nothing is changed.
+
+    Raises:
+        UnknownError: there is no such zone.
+        RefusedError: it was removed, or has no leases.
+    """
+    zone = zone_of(tx.connection, purpose)
+    zone.check_not_removed()
+    zone.check_after_lease(after_lease)
+    if zone.after_lease is after_lease:
+        return zone
+    new = replace(zone, after_lease=after_lease)
+    return _changed(tx, new, "zone.after_lease_changed", after_lease=after_lease.value, before=zone.after_lease.value)
 
 
 def set_zone_state(tx: Transaction, purpose: Purpose, state: ZoneState) -> Zone:
@@ -165,6 +184,7 @@ def _add(tx: Transaction, zone: Zone) -> None:
     change = tables.zone_change
     newest = tx.connection.scalar(select(func.max(change.c.number)).where(change.c.purpose == zone.purpose))
     row = {"purpose": zone.purpose, "number": (newest or 0) + 1, "changed_at": tx.now}
-    values = {"title": zone.title, "state": zone.state.value, "fpir": zone.fpir.value}
+    values: dict[str, object] = {"title": zone.title, "state": zone.state.value, "fpir": zone.fpir.value}
     values |= {"trigger": zone.trigger.value, "liveness": zone.liveness.value}
-    tx.connection.execute(insert(change).values(**row, **values, lease_seconds=zone.lease_seconds))
+    values |= {"lease_seconds": zone.lease_seconds, "after_lease": zone.after_lease.value}
+    tx.connection.execute(insert(change).values(**row, **values))

@@ -21,12 +21,13 @@ from volens.consent.clocks import MAX_SUPERSEDING_DAYS
 from volens.consent.notice import parse_language
 from volens.consent.reason import Reason
 from volens.consent.typed_text import to_nfc
-from volens.consent.zone import DeskSignature, FpirTarget, LivenessLevel, Trigger, ZoneState
+from volens.consent.zone import AfterLease, DeskSignature, FpirTarget, LivenessLevel, Trigger, ZoneState
 from volens.store.row_seals import seals_of
 from volens.store.schema import data_tables as tables
 from volens.store.schema.authenticated import Scope
 from volens.store.transaction import Transaction
 
+_CHANGING: Final = ("title", "state", "fpir", "trigger", "liveness", "lease_seconds", "after_lease")
 _NAMES: Final = select(tables.zone.c.purpose).order_by(tables.zone.c.purpose)
 
 
@@ -46,7 +47,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
             f"zone {zone.purpose!r} exists, and promises that people agreed to are never changed; choose another name"
         )
     terms = asdict(zone)
-    changes = {name: terms.pop(name) for name in ("title", "state", "fpir", "trigger", "liveness", "lease_seconds")}
+    changes = {name: terms.pop(name) for name in _CHANGING}
     with tx.changing(Scope.ZONE, [zone.purpose]):
         tx.connection.execute(insert(tables.zone).values(**terms))
         is_usual = (
@@ -71,6 +72,7 @@ def add_zone(tx: Transaction, zone: Zone) -> None:
                 "trigger": zone.trigger.value,
                 "liveness": zone.liveness.value,
                 "lease_seconds": zone.lease_seconds,
+                "after_lease": zone.after_lease.value,
             },
         )
 
@@ -233,7 +235,8 @@ def _checked_notice(purpose: Purpose, row: Row[Any]) -> Notice:
 def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]) -> Zone:
     custody, factor = Custody(row["custody"]), SecondFactor(row["second_factor"])
     unchanged: dict[str, Any] = {"title": "", "state": ZoneState.IN_USE, "fpir": FpirTarget.ORDINARY}
-    unchanged |= {"trigger": Trigger.default(custody, factor), "liveness": LivenessLevel.NONE, "lease_seconds": 0}
+    unchanged |= {"trigger": Trigger.default(custody, factor), "liveness": LivenessLevel.NONE}
+    unchanged |= {"lease_seconds": 0, "after_lease": AfterLease.CLOSED}
     newest = max(changes, key=lambda one: int(one["number"]), default=unchanged)
     return Zone(
         Purpose(row["purpose"]),
@@ -251,4 +254,5 @@ def _zone(row: Mapping[str, Any], shorter: Sequence[Mapping[str, Any]], changes:
         Trigger(newest["trigger"]),
         LivenessLevel(newest["liveness"]),
         newest["lease_seconds"],
+        AfterLease(newest["after_lease"]),
     )

@@ -70,6 +70,7 @@ zone_change: Final = build_table(
     col.one_of("trigger", "near", "request", "passing"),
     col.one_of("liveness", "none", "challenge", "pack"),
     col.integer("lease_seconds", "BETWEEN 0 AND 900"),
+    col.one_of("after_lease", "closed", "badge"),
     rule=APPEND_ONLY,
 )
 """What may change of a zone: each row has what holds from then on; the one with the highest number counts.

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,6 +57,7 @@ from volens.service.door.decider import LocalDecider
 from volens.service.door.door_assembly import DoorPlan
 from volens.service.door.wiegand import FORMATS
 from volens.service.sample_notice import publish_sample_notice
+from volens.store.programs.credentials import CredentialToken
 
 __all__ = ["bus", "device", "key_file"]
 
@@ -294,6 +296,18 @@ def test_a_reader_of_a_panel_needs_the_site_on_its_machine(key_file: Path, token
     config = DoorConfig(zone="lobby", folder=photos, url="https://volens.example", token=token, output=[output])
     with pytest.raises(InputError, match=r"got an osdp-reader with --url; .* run this door there"):
         DoorPlan.of(config)
+
+
+def test_a_door_with_leases_passes_badges_on_beside_an_output_that_opens(
+    home: Path, key_file: Path, token: Path, photos: Path, tmp_path: Path
+) -> None:
+    reader = f"osdp-reader:/dev/ttyUSB9?key={key_file}"
+    token.write_text(CredentialToken.generate(os.urandom).reveal())
+    given: dict[str, Any] = {"zone": "lobby", "folder": photos, "url": "https://volens.example", "token": token}
+    given |= {"lease": True, "site_key": home / "site.pub", "lease_journal": tmp_path / "journal"}
+    assert DoorPlan.of(DoorConfig(**given, output=["console", reader])).leases is not None
+    with pytest.raises(InputError, match="got no output that opens this door"):
+        DoorPlan.of(DoorConfig(**given, output=[reader]))
 
 
 def decide(decider: LocalDecider, recorded: RecordedEvents, images: list[RgbImage]) -> None:

@@ -46,7 +46,7 @@ from volens.service.door import (
     Verdict,
     WhenOffline,
 )
-from volens.service.door.door_events import CardSent, DeviceReported
+from volens.service.door.door_events import BadgesOnly, CardSent, DeviceReported
 from volens.service.door.factor_input import FactorInput, parse_factor
 from volens.service.door.wiegand import FORMATS
 
@@ -427,6 +427,9 @@ class Panel(Relay):
         FORMATS["26"].encode(badge)
         self.sent.append(badge)
 
+    def pass_on(self, number: str) -> None:
+        self.send_badge(FORMATS["26"].badge_read(number))
+
 
 @pytest.mark.parametrize(
     ("badge", "age_s", "sent", "why"),
@@ -458,6 +461,38 @@ def test_a_match_sends_the_badge_number_to_the_panel_once(
     assert panel.sent == [PanelBadge(118, 1603)] * sent
     assert "4711" not in one.text.getvalue()
     assert "1603" not in one.text.getvalue() + repr(event)
+
+
+def read(value: str, factor: Factor = Factor.BADGE) -> FactorPresented:
+    return FactorPresented(factor, value, time.monotonic())
+
+
+def test_after_its_lease_a_door_passes_badges_on_and_shows_it_until_it_decides_again() -> None:
+    decider = FakeDecider([READY, DeciderLost("x"), BadgesOnly()])
+    one = watch(decider, relay=(panel := Panel()))
+    until(lambda: "present your badge" in one.text.getvalue(), "the door says what to do")
+    for event in (read("11801603"), read("918273", Factor.PIN), RecognitionAsked(time.monotonic()), read("99999999")):
+        decider.say(event)
+    until(lambda: "nothing was sent to the panel" in one.text.getvalue(), "a wrong number is refused")
+    assert panel.sent == [PanelBadge(118, 1603)]
+    assert decider.presented == []
+    decider.say(READY)
+    decider.say(read("11801603"))
+    until(lambda: decider.presented, "the decider gets the badge again")
+    one.stop()
+    assert panel.sent == [PanelBadge(118, 1603)]
+    for number in ("1603", "99999", "918273"):
+        assert number not in one.text.getvalue()
+
+
+def test_a_door_without_a_panel_stays_closed_after_its_lease_and_says_so() -> None:
+    decider = FakeDecider([READY, DeciderLost("x"), BadgesOnly()])
+    one = watch(decider)
+    until(lambda: "no output osdp-reader to pass them on; it stays closed" in one.text.getvalue(), "the door says why")
+    decider.say(read("11801603"))
+    until(lambda: decider.presented, "the badge is for the decider, which drops it")
+    one.stop()
+    assert "present your badge" not in one.text.getvalue()
 
 
 def test_the_log_says_what_became_of_a_badge_number_and_of_a_device() -> None:

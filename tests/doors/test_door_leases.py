@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from command_line import run
 from cut_line import CutLine
-from house import DIMENSION, MODEL, THRESHOLD, House
+from house import DIMENSION, MODEL, THRESHOLD, House, no_models
 from patience import PATIENCE_S, free_port
 from rich.console import Console
 
@@ -23,14 +24,18 @@ from volens import Site, SubjectKey
 from volens.consent import InputError, Purpose, RefusedError, UnavailableError, UnknownError, parse_time
 from volens.consent.lease import LeaseDoor, drift_margin_s
 from volens.face import Extractor
+from volens.identify import USUAL_RULES
 from volens.identify.lease_delivery import LeasedDecision, record_leased_decisions
 from volens.identify.lease_giving import give_lease
 from volens.service import samples
 from volens.service.door import DoorConfig, DoorLog, Limits
 from volens.service.door.door_assembly import DoorPlan
+from volens.service.door.door_events import BadgesOnly, DeciderLost, DeciderReady, Event
+from volens.service.door.frame_queue import FrameQueue
 from volens.service.door.lease_client import AskedLease
 from volens.service.door.lease_holder import LeaseHolder, lease_clock
 from volens.service.door.lease_journal import LeaseJournal
+from volens.service.door.leased_decider import LeasedDecider
 from volens.service.sample_notice import publish_sample_notice
 from volens.store.keys import LeaseKey
 from volens.store.people.visits import visits_since
@@ -135,6 +140,39 @@ def test_a_holder_renews_drops_and_ends_its_lease(leased: House, tmp_path: Path)
         line.refusal = None
         holder.close()
     assert holder.held is None
+
+
+@pytest.mark.parametrize("rule", ["badge", "closed"])
+def test_after_its_lease_a_door_does_what_its_zone_says(leased: House, tmp_path: Path, rule: str) -> None:
+    leased.site.zones.set_after_lease("lobby", rule)
+    credential, _token = leased.site.programs.credentials.issue(label="left", role=Role.DOOR, zone="lobby")
+    line, journal, now = Line(leased, credential.credential_id), LeaseJournal(tmp_path / "journal"), [1000.0]
+    store = leased.store
+    door = LeaseDoor(
+        *(store.verifier_key.public_keys, store.site.controller.site_id, Purpose("lobby"), credential.credential_id)
+    )
+    holder = LeaseHolder(line, door, MODEL, DIMENSION, journal, lambda: now[0])  # type: ignore[arg-type]  as a client
+    remote = SimpleNamespace(rules=USUAL_RULES, zone="lobby", meanwhile=None)
+    decider = LeasedDecider(remote, holder, no_models, journal)  # type: ignore[arg-type]  as far as it is used
+    frames, events = FrameQueue(30.0), list[Event]()
+    alone = threading.Thread(
+        target=decider._decide_alone, args=(frames, events.append, time.monotonic() + PATIENCE_S), daemon=True
+    )
+    holder.start()
+    try:
+        until(lambda: holder.held, "the lease")
+        line.is_cut = True
+        alone.start()
+        until(lambda: any(isinstance(one, DeciderReady) for one in events), "the door decides alone")
+        now[0] += TERM
+        until(lambda: any(isinstance(one, DeciderLost) for one in events), "the end of the lease")
+        if rule == "badge":
+            until(lambda: BadgesOnly() in events, "badges only")
+    finally:
+        frames.close()
+        alone.join(PATIENCE_S)
+        holder.close()
+    assert events.count(BadgesOnly()) == (rule == "badge")
 
 
 def test_the_clock_of_leases_never_goes_back() -> None:

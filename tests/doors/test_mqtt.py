@@ -106,7 +106,13 @@ def test_messages_contain_the_state_of_the_door_and_no_person() -> None:
         ("volens/lobby/left/decision", False),
     ]
     assert messages[0].payload == "online"
-    assert json.loads(messages[1].payload) == {"lock": "unlocked", "offline": False, "until": UNTIL, "at": AT}
+    assert json.loads(messages[1].payload) == {
+        "lock": "unlocked",
+        "offline": False,
+        "badges_only": False,
+        "until": UNTIL,
+        "at": AT,
+    }
     assert json.loads(messages[2].payload)["frames_per_second"] == 12.3
     assert json.loads(messages[3].payload) == {"decision": "match", "passage": DECIDED.visit_id, "at": AT}
     with_id = json.loads(replace(TOPICS, with_subject_ids=True).decision(DECIDED, AT).payload)

@@ -114,6 +114,23 @@ def test_a_card_is_read_as_one_text(card: Card, number: str | None) -> None:
     assert card_number(card.length, card.data) == number
 
 
+@given(data=st.data(), name=st.sampled_from(list(FORMATS)))
+def test_a_card_that_was_read_is_passed_on_as_it_is(data: st.DataObject, name: str) -> None:
+    known = FORMATS[name]
+    number = data.draw(st.integers(0, (1 << known.number_bits) - 1))
+    facility = data.draw(st.integers(0, (1 << known.facility_bits) - 1)) if known.facility_bits else None
+    card = known.encode(PanelBadge(facility, number))
+    text = card_number(card.length, card.data)
+    assert text is not None
+    assert known.encode(known.badge_read(text)) == card
+
+
+@pytest.mark.parametrize("text", ["W48X010203040506", "", "12a", "1" * 13, "½"])
+def test_what_is_no_number_of_the_format_is_not_passed_on(text: str) -> None:
+    with pytest.raises(InputError, match="got a badge that is no number of format 26"):
+        FORMATS["26"].badge_read(text)
+
+
 def test_a_keypad_collects_digits_until_its_enter_key() -> None:
     keypad = KeypadDigits()
     assert keypad.typed(b"12") == []

@@ -42,6 +42,9 @@ def site(made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 for label, minutes, offset_ms in (("side door", 0, 12), ("back door", 90, -61_305))
             )
             programs.doors.record([good, bad])
+            site.zones.set_lease("lobby", 900)
+            site.zones.set_after_lease("lobby", "badge")
+            programs.leases.reserve(good.door_id, lease_id="0" * 32)
         yield served
 
 
@@ -75,6 +78,7 @@ def test_the_overview_names_a_door_that_is_silent_and_leads_to_the_table(site: S
     back = table.get_by_role("row").filter(has_text="back door")
     expect(back).to_contain_text("-61.305 s ± 0.021 s")
     expect(back).to_contain_text("silent")
+    expect(back).to_contain_text("none (then badges only)")
     expect(table.get_by_role("row").filter(has_text="side door")).to_contain_text("good")
 
 

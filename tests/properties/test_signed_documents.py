@@ -61,6 +61,7 @@ SAMPLES: dict[str, tuple[SignedDocument[Any], dict[str, Any]]] = {
             "people": 0,
             "references_sha256": "0" * 64,
             "liveness_model": "",
+            "after_lease": "closed",
         },
     ),
     "receipt": (RECEIPT, document(receipt().token)),

@@ -153,6 +153,21 @@ def test_the_pause_of_a_zone_waits_for_its_doors_and_names_both_times(
     assert change("paused") == silent
 
 
+def test_a_lease_says_what_the_door_does_after_it(
+    client: TestClient, house: House, bearer: Bearer, ada: Person
+) -> None:
+    operator, body = bearer(Role.OPERATOR), {"lease_seconds": TERM, "after_lease": "badge"}
+    changed = client.put("/v1/zones/lobby/lease", json=body, headers=operator)
+    assert (changed.status_code, changed.json()["after_lease"]) == (200, "badge")
+    door = bearer(Role.DOOR)
+    claims = held(house, ask(client, door)).claims
+    assert (claims.after_lease.value, claims.people, bool(ada.receipt_id)) == ("badge", 1, True)
+    doors = client.get("/v1/fleet", headers=operator).json()["doors"]
+    assert [one["after_lease"] for one in doors if one["lease_until"]] == ["badge"]
+    wrong = client.put("/v1/zones/lobby/lease", json=body | {"after_lease": "open"}, headers=operator)
+    assert wrong.status_code == 422
+
+
 def test_a_lease_is_refused_with_a_reason(
     client: TestClient, app_state: AppState, bearer: Bearer, extractor: Extractor
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.consent.samples import zone
 from volens.consent.notice_change import NoticeNeed, notice_need
-from volens.consent.zone import FpirTarget, LivenessLevel, Trigger
+from volens.consent.zone import AfterLease, FpirTarget, LivenessLevel, Trigger
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from volens.consent.zone import FpirTarget, LivenessLevel, Trigger
         ({"liveness": LivenessLevel.PACK}, NoticeNeed.CONSENT_AGAIN),
         ({"lease_seconds": 61}, NoticeNeed.CONSENT_AGAIN),
         ({"lease_seconds": 5}, NoticeNeed.NEW_NOTICE),
+        ({"after_lease": AfterLease.BADGE}, NoticeNeed.NEW_NOTICE),
         ({"title": "East", "trigger": Trigger.PASSING}, NoticeNeed.CONSENT_AGAIN),
     ],
 )

@@ -16,6 +16,7 @@ from volens.consent.notice_statements import GAP
 from volens.consent.notice_words import NoticeWords
 from volens.consent.processing_record import NamedRecipient, ProcessingRecord
 from volens.consent.receipt import Controller
+from volens.consent.zone import AfterLease
 
 CLEANER = NamedRecipient("Bright Floors", "office@bright.example")
 SITE_FACTS = {SiteFact.TRANSFERS: "none", SiteFact.DPO: "Dana Doe, dpo@lakeside.example"}
@@ -83,6 +84,9 @@ def test_a_notice_says_for_how_long_a_door_may_still_know_a_person(language: str
     assert "75" in text
     assert "lease" in found(draft(record(), language), leased, language)
     assert "lease" in found(text, record(lease_seconds=60), language)
+    then_badge = draft(record(lease_seconds=75, after_lease=AfterLease.BADGE), language)
+    assert found(then_badge, leased, language) == {}
+    assert len(then_badge) > len(text)
 
 
 def test_a_draft_names_each_fact_that_no_one_declared_as_a_gap_with_its_question() -> None:

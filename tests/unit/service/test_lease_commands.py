@@ -51,6 +51,23 @@ def test_a_stolen_door_loses_its_credential_and_the_site_gets_new_keys(
     assert volens("credential", "list", "--json").json == {"credentials": []}
 
 
+def test_the_rule_after_a_lease_is_set_and_shown_with_the_fleet(enrolled: Path, home: Path, volens: Command) -> None:
+    assert enrolled.exists()
+    early = volens("zone", "change", "lobby", "--after-lease", "badge")
+    assert (early.code, "nothing comes after them" in early.err) == (1, True)
+    door = door_in(home, volens)
+    said = volens("zone", "change", "lobby", "--after-lease", "badge")
+    assert (said.code, "passes badges on to the panel" in said.out) == (0, True)
+    assert [one["after_lease"] for one in volens("zone", "list", "--json").json] == ["badge"]
+    wrong = volens("zone", "change", "lobby", "--after-lease", "open")
+    assert (wrong.code, "expected one of closed, badge" in wrong.err) == (2, True)
+    with Site.open(home) as site:
+        site.programs.leases.reserve(door, lease_id="1" * 32)
+    (shown,) = [one for one in volens("fleet", "--json").json["doors"] if one["door"] == door]
+    assert (shown["after_lease"], shown["lease_until"] is None) == ("badge", False)
+    assert ", then badges only" in volens("fleet").out
+
+
 def test_a_pause_lists_the_doors_that_hold_a_lease(
     enrolled: Path, home: Path, volens: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

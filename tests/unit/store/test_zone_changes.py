@@ -193,6 +193,24 @@ def test_a_zone_states_its_lease_which_can_change(house: House) -> None:
         house.site.zones.get("lobby")
 
 
+def test_a_zone_says_what_its_doors_do_after_their_lease(house: House) -> None:
+    zones = house.site.zones
+    assert zones.get("lobby").after_lease == "closed"
+    with pytest.raises(RefusedError, match="has no leases, so nothing comes after them"):
+        zones.set_after_lease("lobby", "badge")
+    with pytest.raises(RefusedError, match="has no leases, so nothing comes after them"):
+        house.site.add_zone("attic", **TERMS | {"after_lease": "badge"})  # type: ignore[arg-type]
+    zones.set_lease("lobby", 60)
+    for rule in ("badge", "badge", "closed", "badge"):
+        assert zones.set_after_lease("lobby", rule).after_lease == rule
+    assert [one["before"] for one in opened(house.store, "zone.after_lease_changed")] == ["closed", "badge", "closed"]
+    with pytest.raises(InputError, match="got rule for doors after their lease 'open'; expected one of closed, badge"):
+        zones.set_after_lease("lobby", "open")
+    house.reopen()
+    assert house.site.zones.set_lease("lobby", 90).after_lease == "badge"
+    assert house.site.zones.set_lease("lobby", 0).after_lease == "closed", "without leases nothing comes after them"
+
+
 @pytest.mark.parametrize(
     ("terms", "why"),
     [
