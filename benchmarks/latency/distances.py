@@ -85,7 +85,7 @@ def observe(folder: Path, server: URL, people: int, turns: int, seed: int) -> di
         for way, url in routes.items():
             write_databases(folder / "server", server_databases(_text(url)))
             sites[way] = open_until_the_end.enter_context(Site.open(folder / "server", clock=clock))
-        pings = {way: open_until_the_end.enter_context(_ping(url)) for way, url in routes.items()}
+        pings = {way: open_until_the_end.enter_context(plain_connection(url)) for way, url in routes.items()}
         identify_ns, zone_ns, visit_ns = ({way: list[int]() for way in sites} for _ in range(3))
         trip_ns: _Nanoseconds = {way: [] for way in routes}
         for site in sites.values():
@@ -97,7 +97,7 @@ def observe(folder: Path, server: URL, people: int, turns: int, seed: int) -> di
                 identify_ns[way].append(_decide(site, faces[turn % people])[0])
                 zone_ns[way].append(_read_zone(site))
             for way, connection in pings.items():
-                trip_ns[way].append(_trip(connection))
+                trip_ns[way].append(trip(connection))
         visits = (WARM + turns) // TURNS_FOR_A_VISIT
         for turn in range(visits):
             for way, site in sites.items():
@@ -180,13 +180,15 @@ def _proxy(server: URL, delay_s: float) -> Generator[int]:
 
 
 @contextmanager
-def _ping(url: URL) -> Generator[psycopg.Connection[Any]]:
+def plain_connection(url: URL) -> Generator[psycopg.Connection[Any]]:
+    """Connect to the database of a URL without anything of ours."""
     plain = make_url(_text(url)).set(drivername="postgresql")
     with psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True) as connection:
         yield connection
 
 
-def _trip(connection: psycopg.Connection[Any]) -> int:
+def trip(connection: psycopg.Connection[Any]) -> int:
+    """Return the nanoseconds of a bare round trip."""
     start = time.perf_counter_ns()
     connection.execute("SELECT 1")
     return time.perf_counter_ns() - start

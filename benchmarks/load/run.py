@@ -290,7 +290,9 @@ def _reached_at(stated: str, answered_at: int) -> int:
     return max(answered_at, time.monotonic_ns() + round(left_s * 1e9))
 
 
-def give_consent(client: "Client", desk: dict[str, str], name: str, notice_sha256: str) -> tuple[int, Any]:
+def give_consent(
+    client: "Client", desk: dict[str, str], name: str, notice_sha256: str, zone: str = ZONE
+) -> tuple[int, Any]:
     """Let a new person sign and give consent; return the status and the body of the last response."""
     key, headers = SubjectKey.from_seed(os.urandom(32)), desk | {"Content-Type": "application/json"}
     wanted = {
@@ -299,7 +301,7 @@ def give_consent(client: "Client", desk: dict[str, str], name: str, notice_sha25
         "jurisdiction": "FR",
         "notice_sha256": notice_sha256,
     }
-    path = f"/v1/zones/{ZONE}/consents"
+    path = f"/v1/zones/{zone}/consents"
     _, status, offer = client.ask("offer", f"{path}/offers", json.dumps(wanted).encode(), headers)
     if status != http.client.OK:
         return status, offer

@@ -109,24 +109,25 @@ class Service:
         """Kill one of several workers with SIGKILL; return when the parent has started another."""
         if self._process is None:
             return
-        killed, *_ = _children(self._process.pid)
+        killed, *_ = children_of(self._process.pid)
         os.kill(killed, signal.SIGKILL)
         until = time.monotonic() + _START_S
-        while killed in (now := _children(self._process.pid)) or len(now) < self._workers:
+        while killed in (now := children_of(self._process.pid)) or len(now) < self._workers:
             if time.monotonic() >= until:
                 raise RuntimeError("no other worker was started")
             time.sleep(0.1)
 
     def pids(self) -> list[int]:
         """Return the process and its workers; none while it is down."""
-        return [] if self._process is None else [self._process.pid, *_children(self._process.pid)]
+        return [] if self._process is None else [self._process.pid, *children_of(self._process.pid)]
 
     def resident_bytes(self) -> int:
         """Return the memory in use, of all workers together; 0 while it is down."""
         return sum(map(_resident_bytes, self.pids()))
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process started, as far as they run; none if it has ended."""
     try:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
     except OSError:

@@ -74,10 +74,17 @@ def home_of(folder: Path, name: str, faces: FloatArray) -> Path:
     return home
 
 
-def fill(home: Path, faces: FloatArray) -> None:
-    """Make a site, and enroll all people."""
+def fill(home: Path, faces: FloatArray, *, match_history_days: int = 0) -> None:
+    """Make a site with one zone, and enroll all people."""
     with Site.create(home, name="benchmark", contact="tester") as site:
-        site.add_zone(ZONE, custody="operator", justification="measured", alternative="none", retention_days=365)
+        site.add_zone(
+            ZONE,
+            custody="operator",
+            justification="measured",
+            alternative="none",
+            retention_days=365,
+            match_history_days=match_history_days,
+        )
         site.declarations.declare_zone(ZONE, {"works_agreement": "2024-01-15", "dpia": "2024-01-15"})
         notice = publish_sample_notice(site, ZONE, more="benchmark")
         store = site.installation.store

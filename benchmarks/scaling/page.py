@@ -77,13 +77,13 @@ def blocks(document: Document) -> Mapping[str, str]:
     }
 
 
-def filled(page: str, parts: Mapping[str, str]) -> str:
-    """Return a page with its generated parts put in between their markers.
+def filled(page: str, parts: Mapping[str, str], pattern: str = r"\w+") -> str:
+    """Return a page with its generated parts put in between their markers; `pattern` is that of their names.
 
     Raises:
-        ValueError: the page has other parts than these.
+        ValueError: the page has other parts with such names than these.
     """
-    names = re.findall(r"^<!-- begin: (\w+) -->$", page, re.MULTILINE)
+    names = re.findall(rf"^<!-- begin: ({pattern}) -->$", page, re.MULTILINE)
     if sorted(names) != sorted(parts):
         raise ValueError(f"got a page with parts {names}; expected {list(parts)}, each once")
     for name, text in parts.items():
