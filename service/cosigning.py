@@ -44,7 +44,7 @@ _PROBLEMS: Final = {
 
 @final
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WitnessResult:
     """The result for one witness: the size of the checkpoint, and the problem in one sentence; None if it cosigned."""
 
     witness: Witness
@@ -80,7 +80,7 @@ class WitnessCollector:
         self._ended = threading.Event()
         self._loop: threading.Thread | None = None
 
-    def start(self, report: Callable[[Asked], None]) -> None:
+    def start(self, report: Callable[[WitnessResult], None]) -> None:
         """Ask in turn from now on, whenever the public log has a new checkpoint; look for one every `POLL_S` seconds.
 
         `report` is called with each result, in the background thread.
@@ -94,7 +94,7 @@ class WitnessCollector:
         if self._loop is not None:
             self._loop.join()
 
-    def collect(self) -> list[Asked]:
+    def collect(self) -> list[WitnessResult]:
         """Ask every witness that has not cosigned the newest checkpoint of the public log, and return the results.
 
         Raises:
@@ -102,9 +102,9 @@ class WitnessCollector:
             UnavailableError: the store is busy.
         """
         head = self._public.head()
-        return [self._asked(witness, head) for witness in self._witnesses.missing(head)]
+        return [self._cosigned_by(witness, head) for witness in self._witnesses.missing(head)]
 
-    def collect_in_turn(self, report: Callable[[Asked], None]) -> None:
+    def collect_in_turn(self, report: Callable[[WitnessResult], None]) -> None:
         """Do what the background thread does once: if it is this process's turn, ask each witness that is due.
 
         Raises:
@@ -117,27 +117,27 @@ class WitnessCollector:
             failed, due = self._failures.get(witness.witness_id, (0, 0.0))
             if self._ended.is_set() or time.monotonic() < due:
                 continue
-            asked = self._asked(witness, head)
+            result = self._cosigned_by(witness, head)
             self._failures.pop(witness.witness_id, None)
-            if asked.problem is not None:
+            if result.problem is not None:
                 pause = min(POLL_S * 2**failed, LONGEST_PAUSE_S)
                 self._failures[witness.witness_id] = (failed + 1, time.monotonic() + pause)
-            report(asked)
+            report(result)
 
-    def _run(self, report: Callable[[Asked], None]) -> None:
+    def _run(self, report: Callable[[WitnessResult], None]) -> None:
         while not self._ended.is_set():
             with suppress(UnavailableError, TamperError):  # busy now, or broken: 'volens doctor' names it
                 self.collect_in_turn(report)
             self._ended.wait(POLL_S)
 
-    def _asked(self, witness: Witness, head: SignedHead) -> Asked:
+    def _cosigned_by(self, witness: Witness, head: SignedHead) -> WitnessResult:
         try:
             self._cosign(witness, head)
         except (_NotCosigned, DeliveryError, AddressError, TamperError) as problem:
-            return Asked(witness, head.size, str(problem))
+            return WitnessResult(witness, head.size, str(problem))
         except OSError:
-            return Asked(witness, head.size, "its name has no address; check the URL")
-        return Asked(witness, head.size, None)
+            return WitnessResult(witness, head.size, "its name has no address; check the URL")
+        return WitnessResult(witness, head.size, None)
 
     def _cosign(self, witness: Witness, head: SignedHead) -> None:
         # 1.

@@ -14,7 +14,7 @@ from volens.service.cli.command_types import Commands, Output
 from volens.service.cli.named_files import read_file
 from volens.service.cli.options import PublicLogHoursOption
 from volens.service.cli.output import members, table
-from volens.service.cosigning import Asked, WitnessCollector
+from volens.service.cosigning import WitnessCollector, WitnessResult
 from volens.service.webhooks import parse_target
 
 app = Commands("witness", "Let others cosign the audit log, so that it cannot be shown in two versions.")
@@ -83,7 +83,7 @@ def collect(site: Site, hours: PublicLogHoursOption = 24) -> Output:
     return document, text or "every witness has cosigned the newest checkpoint of the public log"
 
 
-def collected(site: Site, period: timedelta) -> list[Asked]:
+def collected(site: Site, period: timedelta) -> list[WitnessResult]:
     """Ask the witnesses of a site; see `WitnessCollector.collect`."""
     with closing(WitnessCollector(site, site.log.public(period))) as collector:
         return collector.collect()

@@ -14,7 +14,7 @@ from volens.service.door.door_events import Factor as Factor
 from volens.service.door.door_events import FactorPresented as FactorPresented
 from volens.service.door.door_events import FrameProcessed as FrameProcessed
 from volens.service.door.door_events import InputRejected as InputRejected
-from volens.service.door.door_events import RecognitionAsked as RecognitionAsked
+from volens.service.door.door_events import RecognitionRequested as RecognitionRequested
 from volens.service.door.door_events import SourceEnded as SourceEnded
 from volens.service.door.door_events import SourceLost as SourceLost
 from volens.service.door.door_events import SourceReady as SourceReady

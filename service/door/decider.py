@@ -22,7 +22,7 @@ from volens.service.door.door_events import (
     FrameProcessed,
     InputRejected,
     Presented,
-    RecognitionAsked,
+    RecognitionRequested,
     Verdict,
 )
 from volens.service.door.frame_queue import Frame, FrameQueue
@@ -126,7 +126,7 @@ class LocalDecider:
         if self._stream is None:
             self._stream = self._watch()
         for presented in fresh_factors(self._factors):
-            if isinstance(presented, RecognitionAsked):
+            if isinstance(presented, RecognitionRequested):
                 self._stream.request(frame.at_s)
                 continue
             try:

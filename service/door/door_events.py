@@ -45,7 +45,7 @@ class FactorPresented:
 
 @final
 @dataclass(frozen=True, slots=True)
-class RecognitionAsked:
+class RecognitionRequested:
     """A person pressed a button to be recognised.
 
     Attributes:
@@ -59,7 +59,7 @@ class RecognitionAsked:
         return now_s - self.at_s < FACTOR_VALID_S
 
 
-Presented: TypeAlias = FactorPresented | RecognitionAsked
+Presented: TypeAlias = FactorPresented | RecognitionRequested
 """What a person does at a door to be recognised."""
 
 
@@ -220,7 +220,7 @@ Event: TypeAlias = (
     | FactorPresented
     | DeviceReported
     | CardSent
-    | RecognitionAsked
+    | RecognitionRequested
     | BadgesOnly
 )
 

@@ -33,7 +33,7 @@ from volens.service.door.door_events import (
     FrameProcessed,
     InputRejected,
     Presented,
-    RecognitionAsked,
+    RecognitionRequested,
     SourceEnded,
     SourceLost,
     SourceReady,
@@ -202,7 +202,7 @@ class Door:
                     self._schedule_end()
             case DecisionReceived():
                 opens = self._handle_decision(event)
-            case FactorPresented() | RecognitionAsked():
+            case FactorPresented() | RecognitionRequested():
                 (self._pass_on if self._badges_only else self._decider.present)(event)
             case _:
                 pass

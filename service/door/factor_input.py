@@ -22,7 +22,7 @@ from volens.service.door.door_events import (
     FactorPresented,
     InputRejected,
     Presented,
-    RecognitionAsked,
+    RecognitionRequested,
 )
 
 ASK: Final = "ask"
@@ -39,7 +39,7 @@ def parse_factor(line: bytes, kind: Factor | None) -> Presented | None:
     if not text or not text.isascii() or not text.isprintable() or len(line) > _MAX_LINE_BYTES:
         return None
     if text == ASK:
-        return RecognitionAsked(time.monotonic())
+        return RecognitionRequested(time.monotonic())
     name, colon, value = text.partition(":")
     if colon and name in {one.value for one in Factor}:
         factor, value = Factor(name), value.strip()

@@ -23,7 +23,7 @@ _REFUSED: Final = frozenset({401, 403, 409, 422})
 
 @final
 @dataclass(frozen=True, slots=True)
-class AskedLease:
+class ReceivedLease:
     """An answer with a lease; the caller wipes the key."""
 
     token: str
@@ -41,7 +41,7 @@ class LeaseClient:
         self._tls: ssl.SSLContext | None = service.tls
         self._token = service.token
 
-    def ask(self, model_id: str, liveness_model: str | None = None) -> AskedLease:
+    def ask(self, model_id: str, liveness_model: str | None = None) -> ReceivedLease:
         """Ask for the next lease, for models that the door has.
 
         Raises:
@@ -51,7 +51,7 @@ class LeaseClient:
         answer = self._call("/v1/leases", {"model": model_id, "liveness_model": liveness_model})
         try:
             references = from_b64url(answer["references"])
-            return AskedLease(str(answer["lease"]), LeaseKey(from_b64url(answer["key"])), references)
+            return ReceivedLease(str(answer["lease"]), LeaseKey(from_b64url(answer["key"])), references)
         except (KeyError, ValueError, TypeError, AttributeError):
             raise UnavailableError("the service sent a lease of another form; retrying") from None
 

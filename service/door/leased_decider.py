@@ -28,7 +28,7 @@ from volens.service.door.door_events import (
     FrameProcessed,
     InputRejected,
     Presented,
-    RecognitionAsked,
+    RecognitionRequested,
     Verdict,
 )
 from volens.service.door.frame_queue import Frame, FrameQueue
@@ -127,7 +127,7 @@ class LeasedDecider:
     def _look(self, stream: "_LeasedStream", frame: Frame, emit: EventSink) -> None:
         submitted_at_s = time.monotonic()
         for presented in fresh_factors(self._asked):
-            if isinstance(presented, RecognitionAsked):
+            if isinstance(presented, RecognitionRequested):
                 stream.door.request(frame.at_s)
         try:
             found = stream.door.look(frame.image, frame.at_s)

@@ -36,7 +36,7 @@ from volens.service.door.door_events import (
     FrameProcessed,
     InputRejected,
     Presented,
-    RecognitionAsked,
+    RecognitionRequested,
 )
 from volens.service.door.frame_queue import Frame, FrameQueue
 from volens.service.door.stream_messages import (
@@ -225,7 +225,7 @@ class _Session:
             with suppress(ConnectionClosed):
                 connection.send(trigger_message(self._decider.rules))
         for one in fresh_factors(self._decider.factors):
-            if isinstance(one, RecognitionAsked):
+            if isinstance(one, RecognitionRequested):
                 with suppress(ConnectionClosed):
                     connection.send(ask_message())
                 continue

@@ -9,7 +9,7 @@ from typing import Protocol
 from fastapi import FastAPI
 
 from volens.face.inference import use_calling_threads_only
-from volens.service.cosigning import Asked
+from volens.service.cosigning import WitnessResult
 from volens.service.http import certificate_routes as certificates
 from volens.service.http import change_routes as changes
 from volens.service.http import consent_routes as consents
@@ -106,14 +106,14 @@ def application(
     return app
 
 
-def _report_witness(log: Log | None, asked: Asked) -> None:
+def _report_witness(log: Log | None, result: WitnessResult) -> None:
     if log is None:
         return
-    facts = {"witness": asked.witness.witness_id, "size": asked.size}
-    if asked.problem is None:
+    facts = {"witness": result.witness.witness_id, "size": result.size}
+    if result.problem is None:
         log.info("cosigned", **facts)
     else:
-        log.error("not cosigned", **facts, problem=asked.problem)
+        log.error("not cosigned", **facts, problem=result.problem)
 
 
 def interface() -> FastAPI:

@@ -32,7 +32,7 @@ _LIFETIME: Final = timedelta(seconds=RULE.limit_s + 5)
 _KIND: Final = "head turn"
 
 
-class TurnAsked(BaseModel):
+class HeadTurnPrompt(BaseModel):
     """What to ask the person for next in the head-turn challenge."""
 
     answer: str
@@ -55,14 +55,14 @@ class Turn:
     sealed: str = field(repr=False)
     is_taken: bool
 
-    def to_body(self) -> TurnAsked:
+    def to_body(self) -> HeadTurnPrompt:
         """Return it as the page gets it."""
-        return TurnAsked(answer=self.word, challenge=self.sealed, taken=self.is_taken)
+        return HeadTurnPrompt(answer=self.word, challenge=self.sealed, taken=self.is_taken)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class AskedTurn:
+class HeadTurnChallenge:
     """A challenge as it travels: for one zone, and one kiosk or receipt, so that none is moved to another.
 
     Attributes:
@@ -143,10 +143,10 @@ def next_turn(
         raise RefusedError(f"zone {zone.purpose!r} does not ask to turn the head; ask for a decision")
     now_s = site.now().timestamp()
     if sealed:
-        asked = AskedTurn.open(site, zone, caller, sealed)
+        asked = HeadTurnChallenge.open(site, zone, caller, sealed)
     else:
         random = site.installation.store.random
-        asked = AskedTurn(zone.purpose, caller, random(16).hex(), random_side(random), now_s)
+        asked = HeadTurnChallenge(zone.purpose, caller, random(16).hex(), random_side(random), now_s)
     if asked is None or now_s - asked.began_at_s > RULE.limit_s:
         return Turn(TIME_OVER, "", is_taken=False)
     image = frame.decode()
@@ -167,7 +167,7 @@ def answer_of(
     site: Site, zone: Zone, sealed: str | None, earlier: Sequence[EncodedImage], *, caller: str
 ) -> HeadTurnAnswer | None:
     """Return the answer that the page sends at the end; None if there is no challenge, or its time is over."""
-    asked = AskedTurn.open(site, zone, caller, sealed) if sealed else None
+    asked = HeadTurnChallenge.open(site, zone, caller, sealed) if sealed else None
     if asked is None or not asked.is_finished:
         return None
     return HeadTurnAnswer(asked.first, site.now().timestamp() - asked.began_at_s, earlier)

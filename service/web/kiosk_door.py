@@ -14,7 +14,7 @@ from volens.service.http.bodies import MAX_FRAME_BYTES, JsonRoute, RequestBody, 
 from volens.service.http.door_routes import decide_frame
 from volens.service.http.same_origin import same_origin
 from volens.service.qr_reading import qr_texts_in
-from volens.service.web.head_turn_asking import EARLIER_FRAME, MAX_CHALLENGE, Turn, TurnAsked, answer_of, next_turn
+from volens.service.web.head_turn_asking import EARLIER_FRAME, MAX_CHALLENGE, HeadTurnPrompt, Turn, answer_of, next_turn
 from volens.service.web.kiosk_decision import KioskAnswer, Shown, answer_to
 from volens.service.web.kiosk_session import KioskRoute, pair
 from volens.service.web.kiosk_visit import MAX_SEALED, continued_visit, sealed_visit
@@ -114,7 +114,7 @@ async def turn(
     app_state: SharedState,
     frame: UploadFile,
     challenge: Annotated[str | None, Form(max_length=MAX_CHALLENGE)] = None,
-) -> TurnAsked:
+) -> HeadTurnPrompt:
     """Look at one frame of the head-turn challenge, and say what to ask for next. Nothing is compared or stored."""
     data, caller_id = await read_upload(frame) or b"", request.state.caller.caller_id
 

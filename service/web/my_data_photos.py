@@ -24,7 +24,7 @@ from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, IdInPath
 from volens.service.http.presented_token import presented_token
 from volens.service.process import return_freed_memory
 from volens.service.web.badge_in_browser import badge_in_browser
-from volens.service.web.head_turn_asking import MAX_CHALLENGE, TurnAsked
+from volens.service.web.head_turn_asking import MAX_CHALLENGE, HeadTurnPrompt
 from volens.service.web.my_data_pages import own_page
 from volens.service.web.my_data_renewal import commitment_of_secret
 from volens.service.web.my_data_session import Mine, OwnActionRoute, OwnPageRoute, OwnSession
@@ -97,7 +97,7 @@ async def turn(
     shown = EncodedImage(await read_upload(frame) or b"", "the picture", NETWORK_FORMATS, LOOK)
     verified = await app_state.page_pool.run(lambda: _in_force(app_state, mine, receipt_id).verified())
 
-    def ask() -> TurnAsked:
+    def ask() -> HeadTurnPrompt:
         return ask_turn(app_state.site, verified.unverified, shown, challenge)
 
     found = await app_state.enrollment_pool.run(ask, zone=verified.claims.purpose, caller=receipt_id)

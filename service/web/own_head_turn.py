@@ -28,8 +28,8 @@ from volens.service.http.bodies import read_upload
 from volens.service.web.head_turn_asking import (
     EARLIER_FRAME,
     MAX_CHALLENGE,
-    AskedTurn,
-    TurnAsked,
+    HeadTurnChallenge,
+    HeadTurnPrompt,
     digest_of,
     next_turn,
 )
@@ -61,7 +61,7 @@ async def _sent_turn(
 WithTurn: TypeAlias = Annotated[SentTurn, Depends(_sent_turn)]
 
 
-def ask_turn(site: Site, receipt: UnverifiedReceipt, frame: EncodedImage, challenge: str | None) -> TurnAsked:
+def ask_turn(site: Site, receipt: UnverifiedReceipt, frame: EncodedImage, challenge: str | None) -> HeadTurnPrompt:
     """Admit a receipt, look at one frame of its person, and say what to ask for next. No embedding is computed.
 
     Raises:
@@ -90,7 +90,7 @@ def turned_head(site: Site, receipt: UnverifiedReceipt, sent: SentTurn) -> Turne
     if zone.liveness is not LivenessLevel.CHALLENGE:
         return None
     # 1. and 2.
-    asked = AskedTurn.open(site, zone, _caller(claims.receipt_id), sent.challenge) if sent.challenge else None
+    asked = HeadTurnChallenge.open(site, zone, _caller(claims.receipt_id), sent.challenge) if sent.challenge else None
     is_seen = asked is not None and hmac.compare_digest(asked.digest, digest_of(sent.frames))
     # 3.
     if asked is None or not asked.is_finished or not is_seen or not _use(site, asked):
@@ -108,7 +108,7 @@ def _caller(receipt_id: ReceiptId) -> str:
     return f"receipt {receipt_id}"
 
 
-def _use(site: Site, asked: AskedTurn) -> bool:
+def _use(site: Site, asked: HeadTurnChallenge) -> bool:
     """Note that a challenge was used; return False if it was before."""
     used, key = site.programs.idempotency_store, IdempotencyKey(asked.challenge_id, ("head turn", asked.caller))
     try:

@@ -18,7 +18,7 @@ from volens.service.http.app_state import AppState, SharedState
 from volens.service.http.bodies import MAX_FORM_BYTES, MAX_FRAME_BYTES, read_upload
 from volens.service.http.uploaded_enrollment import enroll_uploaded
 from volens.service.web.badge_in_browser import badge_in_browser
-from volens.service.web.head_turn_asking import MAX_CHALLENGE, TurnAsked
+from volens.service.web.head_turn_asking import MAX_CHALLENGE, HeadTurnPrompt
 from volens.service.web.invitation_pages import STEPS
 from volens.service.web.invitation_session import Signed, SignedPageRoute, SignedSession
 from volens.service.web.own_head_turn import WithTurn, ask_turn, turned_head
@@ -88,12 +88,12 @@ async def turn(
     signed: Signed,
     frame: UploadFile,
     challenge: Annotated[str | None, Form(max_length=MAX_CHALLENGE)] = None,
-) -> TurnAsked:
+) -> HeadTurnPrompt:
     """Look at one frame of the head-turn challenge, and say what to ask for next. No embedding is computed."""
     shown = EncodedImage(await read_upload(frame) or b"", "the picture", NETWORK_FORMATS, LOOK)
     receipt = (await app_state.page_pool.run(lambda: signed.take_home(app_state))).receipt
 
-    def ask() -> TurnAsked:
+    def ask() -> HeadTurnPrompt:
         return ask_turn(app_state.site, receipt, shown, challenge)
 
     return await app_state.enrollment_pool.run(ask, zone=receipt.claims.purpose, caller=signed.receipt_id)

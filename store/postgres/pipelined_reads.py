@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final, NamedTuple, final
 
 import psycopg
@@ -33,7 +34,7 @@ _FORGOTTEN: Final = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 """The session has no such prepared statement any more, or its columns have other types since."""
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """A query about one schema.
 
     Attributes:
@@ -72,7 +73,7 @@ class PipelinedReads:
         self._idle: list[_Reader] = []
 
     @contextmanager
-    def begun(self, asked: Sequence[Asked]) -> Generator[Callable[[], list[Answer]]]:
+    def begun(self, questions: Sequence[Question]) -> Generator[Callable[[], list[Answer]]]:
         """Send queries, which run in this order, and yield the function that waits for their answers.
 
         If the connection is lost, or has forgotten its prepared statements, all is sent once more over a new one.
@@ -81,7 +82,7 @@ class PipelinedReads:
             psycopg.Error: the connection is lost; `ReadOnlySqlTransaction` if the server is a standby.
             UnavailableError, TamperError: a query failed.
         """
-        statements = [_Statement(_IS_STANDBY, [], asked[0].name), *(one for its in asked for one in _statements(its))]
+        statements = [_Statement(_IS_STANDBY, [], questions[0].name), *chain.from_iterable(map(_statements, questions))]
         used: list[_Reader] = []
 
         def sent(reader: _Reader) -> _Reader:
@@ -97,7 +98,7 @@ class PipelinedReads:
                     raise
                 self.close()
                 rows = sent(_Reader(self._connect(True))).receive(statements)
-            answers = list(_answers(rows, asked))
+            answers = list(_answers(rows, questions))
             self._idle.append(used.pop())
             return answers
 
@@ -191,12 +192,12 @@ class _Reader:
             raise psycopg.OperationalError("no answer")
 
 
-def _answers(rows: list[list[tuple[Any, ...]]], asked: Sequence[Asked]) -> Iterator[Answer]:
+def _answers(rows: list[list[tuple[Any, ...]]], questions: Sequence[Question]) -> Iterator[Answer]:
     standby, *rest = rows
     if standby != [(False,)]:
         raise errors.ReadOnlySqlTransaction
     found = iter(rest)
-    for one in asked:
+    for one in questions:
         yield Answer(next(found), str(next(found)[0][0]) if one.with_fingerprint else None)
 
 
@@ -218,12 +219,12 @@ def _value(kind: int, value: bytes | None) -> Any:  # noqa: ANN401  whatever the
     return value.decode()
 
 
-def _statements(asked: Asked) -> Iterator[_Statement]:
-    sql, names, fixed = _compiled(asked.query, asked.schema)
-    values = {**fixed, **asked.values}
-    yield _Statement(sql, [_text(values[name]).encode() for name in names], asked.name)
-    if asked.with_fingerprint:
-        yield _Statement(fingerprint_of(asked.schema).encode(), [], asked.name)
+def _statements(question: Question) -> Iterator[_Statement]:
+    sql, names, fixed = _compiled(question.query, question.schema)
+    values = {**fixed, **question.values}
+    yield _Statement(sql, [_text(values[name]).encode() for name in names], question.name)
+    if question.with_fingerprint:
+        yield _Statement(fingerprint_of(question.schema).encode(), [], question.name)
 
 
 def _text(value: object) -> str:

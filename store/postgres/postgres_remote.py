@@ -9,7 +9,7 @@ from sqlalchemy import literal_column, select
 from volens.store.engine import RemoteDatabase, Rows
 from volens.store.postgres.change_listener import PostgresSignal
 from volens.store.postgres.database_url import DatabaseUrl
-from volens.store.postgres.pipelined_reads import Answer, Asked, PipelinedReads
+from volens.store.postgres.pipelined_reads import Answer, PipelinedReads, Question
 from volens.store.postgres.postgres_errors import translated
 from volens.store.prepared_query import PreparedQuery
 
@@ -44,7 +44,7 @@ class PostgresRemote:
 
     def read(self, query: PreparedQuery, values: Mapping[str, object]) -> Rows:
         """Return the rows of a query, as committed at a time between call and return."""
-        with translated(self.url.name), self.reads.begun([self.asked(query, values)]) as receive:
+        with translated(self.url.name), self.reads.begun([self.question(query, values)]) as receive:
             (answer,) = receive()
         return self.checked(answer)
 
@@ -54,7 +54,7 @@ class PostgresRemote:
         """Return the rows of a query of another database, and those of one of this; see `RemoteDatabase`."""
         if not isinstance(other, PostgresRemote):
             raise TypeError("the databases of one site are on servers of one kind")
-        theirs, ours = other.asked(first, {}), self.asked(query, values)
+        theirs, ours = other.question(first, {}), self.question(query, values)
         if other.url.url == self.url.url:
             with translated(self.url.name), self.reads.begun([theirs, ours]) as receive:
                 before, after = receive()
@@ -70,9 +70,9 @@ class PostgresRemote:
                 (after,) = receive()
         return other.checked(before), self.checked(after)
 
-    def asked(self, query: PreparedQuery, values: Mapping[str, object]) -> Asked:
+    def question(self, query: PreparedQuery, values: Mapping[str, object]) -> Question:
         """Return a question about this schema, with its fingerprint if that is due."""
-        return Asked(self.url.name, self.url.schema, query, values, self._is_due())
+        return Question(self.url.name, self.url.schema, query, values, self._is_due())
 
     def checked(self, answer: Answer) -> Rows:
         """Return the rows of an answer; the fingerprint that came with it is looked at."""

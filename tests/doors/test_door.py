@@ -37,7 +37,7 @@ from volens.service.door import (
     Lock,
     Outcome,
     OutputHealth,
-    RecognitionAsked,
+    RecognitionRequested,
     SourceEnded,
     SourceLost,
     SourceReady,
@@ -81,7 +81,7 @@ class FakeDecider:
 
     events: Sequence[Event] = (READY,)
     raises: Exception | None = None
-    presented: list[FactorPresented | RecognitionAsked] = field(default_factory=list)
+    presented: list[FactorPresented | RecognitionRequested] = field(default_factory=list)
     emit: EventSink | None = None
 
     def decide(self, frames: FrameQueue, emit: EventSink) -> None:
@@ -93,7 +93,7 @@ class FakeDecider:
         while not frames.is_closed:
             time.sleep(0.01)
 
-    def present(self, presented: FactorPresented | RecognitionAsked) -> None:
+    def present(self, presented: FactorPresented | RecognitionRequested) -> None:
         self.presented.append(presented)
 
     def say(self, event: Event) -> None:
@@ -383,9 +383,9 @@ def test_a_line_of_a_reader_or_keypad_is_parsed_as(
 
 @pytest.mark.parametrize("kind", [None, *Factor])
 def test_a_button_asks_whatever_a_bare_line_is(kind: Factor | None) -> None:
-    assert isinstance(parse_factor(b"ask\r\n", kind), RecognitionAsked)
+    assert isinstance(parse_factor(b"ask\r\n", kind), RecognitionRequested)
     assert factor_of(parse_factor(b"badge:ask\n", kind)) == (Factor.BADGE, "ask")
-    assert not isinstance(parse_factor(b"ask me\n", kind), RecognitionAsked)
+    assert not isinstance(parse_factor(b"ask me\n", kind), RecognitionRequested)
 
 
 def factor_of(presented: object) -> tuple[Factor, str]:
@@ -402,7 +402,7 @@ def test_a_presented_factor_reaches_the_decider_and_not_the_log(tmp_path: Path) 
     one.stop()
     *factors, button = decider.presented[:3]
     assert [factor_of(presented) for presented in factors] == [(Factor.PIN, "918273"), (Factor.BADGE, "AB918273")]
-    assert isinstance(button, RecognitionAsked)
+    assert isinstance(button, RecognitionRequested)
     assert "neither a badge number, a PIN nor 'ask'" in one.text.getvalue()
     assert "918273" not in one.text.getvalue()
 
@@ -471,7 +471,12 @@ def test_after_its_lease_a_door_passes_badges_on_and_shows_it_until_it_decides_a
     decider = FakeDecider([READY, DeciderLost("x"), BadgesOnly()])
     one = watch(decider, relay=(panel := Panel()))
     until(lambda: "present your badge" in one.text.getvalue(), "the door says what to do")
-    for event in (read("11801603"), read("918273", Factor.PIN), RecognitionAsked(time.monotonic()), read("99999999")):
+    for event in (
+        read("11801603"),
+        read("918273", Factor.PIN),
+        RecognitionRequested(time.monotonic()),
+        read("99999999"),
+    ):
         decider.say(event)
     until(lambda: "nothing was sent to the panel" in one.text.getvalue(), "a wrong number is refused")
     assert panel.sent == [PanelBadge(118, 1603)]

@@ -32,7 +32,7 @@ from volens.service.door import DoorConfig, DoorLog, Limits
 from volens.service.door.door_assembly import DoorPlan
 from volens.service.door.door_events import BadgesOnly, DeciderLost, DeciderReady, Event
 from volens.service.door.frame_queue import FrameQueue
-from volens.service.door.lease_client import AskedLease
+from volens.service.door.lease_client import ReceivedLease
 from volens.service.door.lease_holder import LeaseHolder, lease_clock
 from volens.service.door.lease_journal import LeaseJournal
 from volens.service.door.leased_decider import LeasedDecider
@@ -64,12 +64,12 @@ class Line:
         self._house = house
         self._door_id = door_id
 
-    def ask(self, model_id: str, liveness_model: str | None = None) -> AskedLease:
+    def ask(self, model_id: str, liveness_model: str | None = None) -> ReceivedLease:
         assert (model_id, liveness_model) == (MODEL, None)
         self._check()
         given = give_lease(self._house.store, self._door_id, MODEL, lambda _zone: THRESHOLD)
         self.asked += 1
-        return AskedLease(given.token, LeaseKey(given.key.buffer), given.references)
+        return ReceivedLease(given.token, LeaseKey(given.key.buffer), given.references)
 
     def acknowledge(self, lease_id: str, *, holds: bool, wait_s: int = 0) -> bool:
         self._check()

@@ -26,7 +26,7 @@ from volens.service.door import (
     Frame,
     FrameProcessed,
     InputRejected,
-    RecognitionAsked,
+    RecognitionRequested,
     ServiceAddress,
     Verdict,
 )
@@ -83,8 +83,8 @@ def test_a_door_tells_the_service_its_rules_first_and_when_a_button_is_pressed(
         own = RemoteDecider(ServiceAddress.from_url(service.url, "lobby", token), "lobby", rules=rules)
         one = start_decider(own)
         one.put(frame(1))
-        own.present(RecognitionAsked(time.monotonic() - 60))  # too old: it was another person
-        own.present(RecognitionAsked(time.monotonic()))
+        own.present(RecognitionRequested(time.monotonic() - 60))  # too old: it was another person
+        own.present(RecognitionRequested(time.monotonic()))
         one.put(frame(2))
         one.end()
     assert [json.loads(text)["type"] for text in service.texts] == ["trigger", "ask"]

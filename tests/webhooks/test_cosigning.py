@@ -18,7 +18,7 @@ from volens import Site
 from volens.audit import open_checkpoint
 from volens.audit.cosignature import WitnessKey, cosignatures_of, require_quorum
 from volens.consent import InputError, RefusedError, TamperError, UnknownError
-from volens.service.cosigning import Asked, WitnessCollector
+from volens.service.cosigning import WitnessCollector, WitnessResult
 from volens.service.webhooks import Resolve, look_up
 from volens.store.programs.processes import TURN
 from volens.store.rollout import SILENT
@@ -35,7 +35,9 @@ def known(house: House, witness: SmallWitness, behaviour: Behaviour | None = Non
         yield here
 
 
-def ask(house: House, period: timedelta = AT_ONCE, timeout_s: float = 15, resolve: Resolve = look_up) -> list[Asked]:
+def ask(
+    house: House, period: timedelta = AT_ONCE, timeout_s: float = 15, resolve: Resolve = look_up
+) -> list[WitnessResult]:
     public = house.site.log.public(period)
     with closing(WitnessCollector(house.site, public, timeout_s=timeout_s, resolve=resolve)) as collector:
         return collector.collect()
@@ -205,7 +207,7 @@ def test_an_address_in_a_private_network_is_refused_as_for_webhooks(house: House
 
 
 def test_the_background_thread_asks_and_ends(house: House) -> None:
-    witness, seen = SmallWitness(), list[Asked]()
+    witness, seen = SmallWitness(), list[WitnessResult]()
     with known(house, witness) as here:
         collector = WitnessCollector(house.site, house.site.log.public(AT_ONCE))
         collector.start(seen.append)
@@ -229,7 +231,7 @@ def test_one_process_of_a_site_asks_at_a_time_and_all_take_turns(house: House) -
                 site.programs.processes.report(name, house.clock(), 0, 0)
             for name, site in processes.items():
                 with closing(WitnessCollector(site, site.log.public(AT_ONCE))) as collector:
-                    seen = list[Asked]()
+                    seen = list[WitnessResult]()
                     collector.collect_in_turn(seen.append)
                     asked += [name] * len(seen)
         assert sorted(asked) == ["a" * 16, "a" * 16, "b" * 16, "b" * 16]

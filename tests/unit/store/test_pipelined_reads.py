@@ -9,12 +9,12 @@ from postgres_server import PostgresServer
 from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, func, make_url, select
 
 from volens.consent import TamperError
-from volens.store.postgres.pipelined_reads import Asked, PipelinedReads
+from volens.store.postgres.pipelined_reads import PipelinedReads, Question
 from volens.store.prepared_query import InList, PreparedQuery
 
 COUNTED = Table("counted", MetaData(), Column("number", Integer))
 FROM = PreparedQuery(select(COUNTED.c.number).where(COUNTED.c.number >= bindparam("least")).order_by(COUNTED.c.number))
-ONE, TWO = (Asked(f"site/{schema}", schema, FROM, {"least": 2}, with_fingerprint=False) for schema in ("one", "two"))
+ONE, TWO = (Question(f"site/{schema}", schema, FROM, {"least": 2}, with_fingerprint=False) for schema in ("one", "two"))
 
 
 class Connections:
@@ -53,7 +53,7 @@ def reads(connections: Connections) -> Iterator[PipelinedReads]:
     reads.close()
 
 
-def rows(reads: PipelinedReads, *asked: Asked) -> list[list[tuple[Any, ...]]]:
+def rows(reads: PipelinedReads, *asked: Question) -> list[list[tuple[Any, ...]]]:
     with reads.begun(asked) as receive:
         return [answer.rows for answer in receive()]
 
