@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self, final
 
 import numpy as np
 
+import volens.store
 from benchmarks.fleet.database_server import DatabaseServer, database_server
 from benchmarks.fleet.recorded_faces import FloatArray, RecordedFaces, draw
 from benchmarks.latency.distances import plain_connection
@@ -77,23 +79,25 @@ class PreparedSite:
 
     @classmethod
     def made(cls, folder: Path, size: SiteSize, said: Callable[[str], None]) -> Self:
-        """Return the site in a folder; what is missing of it, or of another size, is made first.
+        """Return the site in a folder; what is missing of it, or of another size or schema, is made first.
 
         Raises:
             ValueError: the folder has something else in it.
         """
         of_files, of_server = folder / "files.json", folder / "server.json"
-        if _read(of_files).get("size") != asdict(size):
+        wanted = {"size": asdict(size), "schema": _schema()}
+        kept = _read(of_files)
+        if any(kept.get(name) != value for name, value in wanted.items()):
             if folder.exists() and any(folder.iterdir()) and not of_files.exists():
                 raise ValueError(f"got {folder}, which has other files in it; give an empty folder")
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             _write(of_files, {})  # the folder is ours, also if this run is ended
-            _write(of_files, {"size": asdict(size), **_fill_files(folder, size, said)})
+            kept = wanted | _fill_files(folder, size, said)
+            _write(of_files, kept)
         if not of_server.exists():
             _fill_server(folder, size, said)
             _write(of_server, {"nodes": size.nodes})
-        kept = _read(of_files)
         nodes = [_node_home(folder, number) for number in range(size.nodes)]
         return cls(folder, size, _files_home(folder), nodes, kept["doors"], kept["desk"], folder / kept["faces"])
 
@@ -146,6 +150,13 @@ def _enrolled(size: SiteSize) -> FloatArray:
 
 def _node_home(folder: Path, number: int) -> Path:
     return folder / f"node-{number + 1}" / "home"
+
+
+def _schema() -> str:
+    """Return a digest of the modules that make tables and rules: a site that others made does not open."""
+    store = Path(str(volens.store.__file__)).parent
+    modules = sorted(one for room in ("schema", "sqlite", "postgres") for one in (store / room).rglob("*.py"))
+    return sha256(b"".join(one.read_bytes() for one in modules)).hexdigest()
 
 
 def _files_home(folder: Path) -> Path:
