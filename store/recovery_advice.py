@@ -17,8 +17,8 @@ ON_FILES: Final[Mapping[str, str]] = {
 }
 ON_SERVER: Final[Mapping[str, str]] = {
     "data": "stop all nodes, and put these rows back from a replica or a backup of the server (docs/backup.md)",
-    "keyring": RECOVER_KEYRING,
-    "secret": f"{RECOVER_KEYRING}, or {RESTORE}, which ends the consents that no key opens",
+    "keyring": f"stop all nodes, and {RECOVER_KEYRING}",
+    "secret": f"stop all nodes, and {RECOVER_KEYRING}, or {RESTORE}, which ends the consents that no key opens",
 }
 
 

@@ -199,7 +199,7 @@ def test_every_connection_has_our_pragmas(database: SqliteEngine) -> None:
 
 CANARY = "canaryinthecoalm"
 _AT = "'2099-01-01T00:00:00Z'"
-PROCESS = f"INSERT INTO process VALUES ('{CANARY}', {_AT}, {_AT}, 0, 0, 0, '1', '1', NULL, NULL)"  # noqa: S608
+PROCESS = f"INSERT INTO process VALUES ('{CANARY}', {_AT}, {_AT}, 0, 0, 0, '1', '1', NULL, NULL, NULL, NULL)"  # noqa: S608
 ZONE = "INSERT INTO zone VALUES (:name, 'operator', 'why', 'badge', 1, '2099-01-01T00:00:00Z', 90, 'none', 'allowed')"
 
 
