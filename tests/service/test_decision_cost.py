@@ -29,8 +29,8 @@ def test_identifying_a_visitor_over_http_takes_two_snapshots_and_no_write(
     app_state.webhook_sender.close()
     app_state.follower.close()
 
-    def counted(name: str) -> Callable[..., AbstractContextManager[object]]:
-        original = getattr(house.store, name)
+    def counted(of: object, name: str) -> Callable[..., AbstractContextManager[object]]:
+        original = getattr(of, name)
 
         def count(**options: bool) -> AbstractContextManager[object]:
             taken[name] += 1
@@ -40,13 +40,14 @@ def test_identifying_a_visitor_over_http_takes_two_snapshots_and_no_write(
         return count
 
     for name in ("read", "read_prepared", "write"):
-        monkeypatch.setattr(house.store, name, counted(name))
+        monkeypatch.setattr(house.store, name, counted(house.store, name))
+    monkeypatch.setattr(house.store.data, "read_each", counted(house.store.data, "read_each"))
 
     def identify() -> tuple[int, int]:
         taken.clear()
         answer = client.post("/v1/zones/lobby/identify", headers=headers, content=views[3])
         assert [face["decision"] for face in answer.json()["faces"]] == ["match"]
-        return taken["read"] + taken["read_prepared"], taken["write"]
+        return taken["read"] + taken["read_prepared"] + taken["read_each"], taken["write"]
 
     _, writes = identify()
     assert writes == 1
