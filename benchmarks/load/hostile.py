@@ -170,18 +170,24 @@ def send_hostile(arguments: Arguments, stop: Event, statuses: SimpleQueue[Counte
     statuses.put(history.statuses)
 
 
+def _goes_on(status: int | None, stop: Event) -> bool:
+    """Return whether a caller sends once more: at least one image is decoded, however slow the machine is."""
+    return not stop.is_set() or status is None or status in _BUSY
+
+
 def _identify(port: int, history: History, token: str, large: bytes, stop: Event) -> None:
     client = Client(FixedPort(port), history)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
-    while not stop.is_set():
-        client.ask("hostile frame", f"/v1/zones/{ZONE}/identify", large, headers)
+    status: int | None = None
+    while _goes_on(status, stop):
+        _, status, _ = client.ask("hostile frame", f"/v1/zones/{ZONE}/identify", large, headers)
     client.close()
 
 
 def _enroll(port: int, history: History, token: str, large: bytes, stop: Event) -> None:
     client, desk = Client(FixedPort(port), history), {"Authorization": f"Bearer {token}"}
-    status = 0
-    while not stop.is_set() or status in _BUSY:  # so that at least one form is decoded, however slow the machine is
+    status: int | None = None
+    while _goes_on(status, stop):
         given = _new_consent(client, desk, "Hostile")
         form = enrollment_form(given["take_home"].encode(), [large] * _PHOTOS)
         kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
