@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import sqlalchemy as sa
+from psycopg import errors
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
@@ -23,6 +24,7 @@ _MANNER: Final = Manner(
     _replacing,
     sa.Connection.exec_driver_sql,
     fails_whole=True,
+    lacks_right=lambda error: isinstance(error.orig, errors.InsufficientPrivilege),
     more=tuple(f"TRUNCATE {one.name} CASCADE" for one in data_tables.metadata.sorted_tables),
 )
 

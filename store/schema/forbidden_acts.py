@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final, final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from volens.consent.errors import DamagedDataError
 from volens.store.schema import data_tables as tables
@@ -84,6 +84,7 @@ class Manner:
         run: gives a compiled statement and its values to the driver.
         fails_whole: a refused statement ends the transaction, or else the last savepoint.
         more: further statements that it must refuse.
+        lacks_right: whether an error says that the role has no right to do this, which is a refusal too.
     """
 
     dialect: sa.Dialect
@@ -91,6 +92,7 @@ class Manner:
     run: Callable[[sa.Connection, str, Any], object]
     fails_whole: bool = False
     more: tuple[str, ...] = ()
+    lacks_right: Callable[[DBAPIError], bool] = lambda _error: False
 
 
 @final
@@ -380,6 +382,10 @@ def _must_refuse(connection: sa.Connection, manner: Manner, act: Act) -> None:
             act.statement.run(connection, manner)
         except IntegrityError:
             return
+        except DBAPIError as error:
+            if manner.lacks_right(error):
+                return
+            raise
     finally:
         if attempt is not None:
             attempt.rollback()

@@ -224,3 +224,10 @@ def test_a_role_without_rights_is_told_which_command_helps(roles: Roles) -> None
 
     with pytest.raises(UnavailableError, match="refuses this role; check the rights with 'volens store roles'"):
         roles.house.reopen()
+
+
+def test_the_rules_can_be_checked_as_the_role_of_nodes(roles: Roles) -> None:
+    roles.connect_as(roles.app)
+    roles.house.reopen()
+
+    roles.house.site.check_rules()
