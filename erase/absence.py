@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from volens.consent import ErasureIncompleteError, ReceiptId, ReferenceId, VolensError, format_time
-from volens.erase.journal import batches, rows_left
+from volens.erase.journal import rows_left
 from volens.erase.needles import Needles
 from volens.erase.places import RESUME, Searched, scrub, search_places
 from volens.erase.remains import Remains, ranks
 from volens.index import Installation
 from volens.store import Store
+from volens.store.batches import batches
 
 _BY_ANOTHER: Final = "another process finished the erasure, and the old embedding opens no more"
 

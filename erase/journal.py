@@ -1,7 +1,7 @@
 """Erasure journal: the state of each erasure, its certificate, and what the data file held of the consent."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,12 +14,11 @@ from volens.consent.errors import DamagedDataError
 from volens.consent.json_reader import read_json
 from volens.consent.lease import LeaseHolding
 from volens.store import Transaction
+from volens.store.batches import batches
 from volens.store.people import SealedReference, StoredReceipt, stored_receipts
 from volens.store.people.references import sealed_references
 from volens.store.schema import data_tables as tables
 from volens.store.schema.personal_tables import PERSONAL
-
-_BATCH: Final = 500
 
 
 class ErasureState(StrEnum):
@@ -80,12 +79,6 @@ class Held:
             sealed=[(what, value) for what, value in self.sealed if what not in values],
             found_by=[(what, value) for what, value in self.found_by if what not in values],
         )
-
-
-def batches(ids: Sequence[ReceiptId], size: int = _BATCH) -> Iterator[list[ReceiptId]]:
-    """Yield ids in lists of at most `size`, so that no statement has too many parameters."""
-    for start in range(0, len(ids), size):
-        yield list(ids[start : start + size])
 
 
 def held_by(connection: Connection, receipt_ids: Sequence[ReceiptId]) -> dict[ReceiptId, Held]:

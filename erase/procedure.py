@@ -34,13 +34,14 @@ from volens.consent import (
 )
 from volens.erase.absence import verify_absence
 from volens.erase.followers import await_followers, await_holders
-from volens.erase.journal import ErasureState, JournalEntry, advance, batches, entries, states_of, unfinished
+from volens.erase.journal import ErasureState, JournalEntry, advance, entries, states_of, unfinished
 from volens.erase.places import RESUME, scrub
 from volens.erase.proof.certify import Erased, certify, publish, published
 from volens.erase.remains import Remains
 from volens.erase.stop import STOP_TOGETHER, Successor, stop
 from volens.index import Installation
 from volens.store.backup import remove_dead_snapshots
+from volens.store.batches import batches
 from volens.store.keys import destroy_secrets
 from volens.store.people import stored_receipts
 

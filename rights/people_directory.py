@@ -17,13 +17,13 @@ from volens.consent import DataSubjectId, EndReason, InputError, NoLiveConsentEr
 from volens.consent.typed_text import comparison_key
 from volens.erase import certificates_of
 from volens.store import Store
+from volens.store.batches import batches
 from volens.store.people.consents import consent_ended
 from volens.store.people.disclosures import COMMAND_LINE, add_disclosures
 from volens.store.people.people_list import (
     PAGE,
     ConsentFilter,
     ListedConsent,
-    batches,
     consent_ids,
     listed_consents,
     open_names,
@@ -185,7 +185,7 @@ class PeopleDirectory:
             self._check_zone(connection, wanted.zone)
             ids = consent_ids(connection, wanted)
         entries: list[PersonEntry] = []
-        for batch in batches(ids):
+        for batch in batches(ids, PAGE):
             progress(len(entries), len(ids))
             with self._store.read() as connection:
                 found = listed_consents(connection, batch, self._store.now())
@@ -222,7 +222,7 @@ class PeopleDirectory:
             ids = consent_ids(connection, ConsentFilter(zone=zone))
         names: dict[ReceiptId, str] = {}
         done = unopened = 0
-        for batch in batches(ids):
+        for batch in batches(ids, PAGE):
             progress(done, len(ids))
             opened = open_names(self._store, batch)
             names |= {one: name for one, name in opened.items() if sought in comparison_key(name)}

@@ -16,13 +16,13 @@ from volens.erase.journal import (
     StoredCertificate,
     add_certificates,
     advance,
-    batches,
     certificates_of,
     entries,
     settle,
 )
 from volens.erase.proof.certificate import CERTIFICATE, EVENT, log_details
 from volens.store import Store, Transaction
+from volens.store.batches import batches
 from volens.store.files import make_home_folder, write_public_files
 from volens.store.log import CERTIFICATES, node_reader
 from volens.store.programs import MessageKind, enqueue

@@ -4,7 +4,7 @@ The ids come from indexed columns, a page at a time; the facts of a page are ver
 row that another program changed is shown as damaged. Names are sealed: `open_names` opens those of a page.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -232,12 +232,6 @@ def open_names(store: Store, receipt_ids: Collection[ReceiptId]) -> dict[Receipt
         for secret in secrets.values():
             secret.wipe()
     return opened
-
-
-def batches(receipt_ids: list[ReceiptId]) -> Iterator[list[ReceiptId]]:
-    """Yield the ids in lists of up to `PAGE`."""
-    for start in range(0, len(receipt_ids), PAGE):
-        yield receipt_ids[start : start + PAGE]
 
 
 def _has_row(receipt_id: ColumnElement[str]) -> ColumnElement[bool]:

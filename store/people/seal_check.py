@@ -1,17 +1,14 @@
 """Checks the seals of all authenticated rows of a store, for `volens audit verify` and `volens doctor`."""
 
-from collections.abc import Iterable, Iterator
-
 from sqlalchemy import select
 
 from volens.consent import ReceiptId, TamperError
+from volens.store.batches import batches
 from volens.store.keys.generations import all_remembered
 from volens.store.people.consents import inspect_consents
 from volens.store.promises.lease_rows import lease_problems
 from volens.store.schema.authenticated import Scope, row_seal, scoped_tables
 from volens.store.store import Store
-
-_BATCH = 500
 
 
 def broken_rows(store: Store) -> list[TamperError]:
@@ -27,7 +24,7 @@ def broken_rows(store: Store) -> list[TamperError]:
             ids = set(connection.scalars(select(column)))
             ids |= set(connection.scalars(select(row_seal.c.scope_id).where(row_seal.c.scope == scope.value)))
             ids |= all_remembered(kept, scope.value).keys()
-            for batch in _batches(sorted(ids)):
+            for batch in batches(sorted(ids)):
                 if scope is Scope.CONSENT:
                     found = inspect_consents(connection, map(ReceiptId, batch)).values()
                     broken += [one for one in found if isinstance(one, TamperError)]
@@ -36,9 +33,3 @@ def broken_rows(store: Store) -> list[TamperError]:
                     broken += [one for one in rows if isinstance(one, TamperError)]
         broken += lease_problems(connection, store.now())
     return broken
-
-
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    wanted = list(ids)
-    for start in range(0, len(wanted), _BATCH):
-        yield wanted[start : start + _BATCH]

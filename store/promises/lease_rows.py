@@ -13,11 +13,11 @@ A broken row stops neither a withdrawal nor the next lease of the door.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
-from typing import Any, Final, final
+from typing import Final, final
 
 from sqlalchemy import TEXT, ColumnElement, Connection, insert, select, type_coerce, update
 
@@ -25,6 +25,7 @@ from volens.consent import Purpose, TamperError, format_time
 from volens.consent.lease import LeaseHolding, ends_everywhere_at, lasts_everywhere_s
 from volens.consent.lease_end import SteadyTime, lease_end
 from volens.consent.zone import MAX_LEASE_SECONDS
+from volens.store.batches import batches
 from volens.store.keys.generations import all_remembered, remember_generations
 from volens.store.keys.keyring import Keyring
 from volens.store.row_seals import SealedRows, seals_of
@@ -36,7 +37,6 @@ from volens.store.transaction import Transaction
 
 LEASES: Final = "lease"
 """The kind of these numbers in the keyring, beside the scopes of sealed rows."""
-_BATCH: Final = 500
 _its = table.c
 _COLUMNS: Final = [column for column in table.columns if column is not _its.mac]
 _CHANGING: Final = ("ends_at", "revoked_at", "acknowledged_at", "acknowledged_generation")
@@ -149,7 +149,7 @@ def uncertain_doors(connection: Connection, purpose: Purpose | None, at: datetim
     with seals.keyring.read() as kept:
         newest = {door: its.generation for door, its in all_remembered(kept, LEASES).items()}
     numbers, doors, found = list(newest.values()), set(newest), list[LeaseHolding]()
-    for batch in _batches(numbers):
+    for batch in batches(numbers):
         good, _broken = read_leases(connection, _its.number.in_(batch))
         doors -= {row.credential_id for row in good if row.number == newest.get(row.credential_id)}
     _good, broken = read_leases(
@@ -171,7 +171,7 @@ def uncertain_doors(connection: Connection, purpose: Purpose | None, at: datetim
 def labels_of(connection: Connection, credential_ids: Sequence[str]) -> dict[str, str]:
     """Return the labels of credentials."""
     its, found = api_credential.c, dict[str, str]()
-    for batch in _batches(credential_ids):
+    for batch in batches(credential_ids):
         rows = connection.execute(select(its.credential_id, its.label).where(its.credential_id.in_(batch)))
         found |= {row.credential_id: row.label for row in rows}
     return found
@@ -193,8 +193,3 @@ def _problem(credential_id: str) -> TamperError:
 def _mac(connection: Connection, row: LeaseRow) -> bytes:
     values = [format_time(one) if isinstance(one, datetime) else one for one in asdict(row).values()]
     return seals_of(connection).lease_mac(row.lease_id, row.number, values)
-
-
-def _batches(wanted: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(wanted), _BATCH):
-        yield wanted[start : start + _BATCH]
